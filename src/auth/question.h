@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Question and Verdict: what the gate asks the helper, and what it hears (postern-helper protocol, version 1).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/endpoint.h"
+#include "base/secret.h"
+
+namespace postern::auth {
+
+// Everything the helper is told of one login. All of it except `session_id` and `client`'s port can change the answer.
+struct Question {
+  std::string protocol;   // "imap"
+  std::string mechanism;  // "LOGIN", "PLAIN"
+  std::string user;
+  std::string authzid;    // empty: none, or the same as user
+  Secret password;
+  Endpoint client;        // the mail program's address
+  Endpoint local;         // the address it connected to
+  std::string listener;   // the listener's name in the configuration
+  std::string tls;        // "TLSv1.3"; empty: in clear
+  std::string sni;        // empty: none
+  std::string session_id;
+};
+
+// How the back wants its TLS.
+enum class BackTls : uint8_t { None, StartTls, Implicit };
+
+// Where the user's mail lives and how to log in there. What an answer leaves out comes from the pool.
+struct Route {
+  std::string user;                  // the name at the mail server; empty: as the mail program said it
+  std::optional<Secret> password;    // empty: the mail program's own
+  std::string master_user;           // log in as this one on behalf of `user`
+  Secret master_password;
+  std::vector<Endpoint> backs;       // in order of preference; empty: the members of `pool`
+  std::string pool;                  // empty: the listener's pool
+  std::optional<BackTls> tls;
+  std::string tls_name;              // the name in the mail server's certificate
+  std::string mechanism;             // "LOGIN" or "PLAIN"; empty: what the mail server offers
+
+  Route clone() const;
+};
+
+struct Accept {
+  Route route;
+};
+
+enum class RejectReason : uint8_t { Credentials, Disabled, NotAllowed };
+
+struct Reject {
+  RejectReason reason = RejectReason::Credentials;
+  Duration delay{0};  // the mail program hears of it this much later
+  std::string code;   // a response code for the mail program (RFC 5530), may be empty
+  std::string text;   // for people, may be empty
+};
+
+// Nobody knows: the helper said so, is away, is slow or talks nonsense. Never a mismatch.
+struct NotNow {
+  std::string text;
+};
+
+using Verdict = std::variant<NotNow, Accept, Reject>;
+
+}  // namespace postern::auth

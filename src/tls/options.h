@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The [tls] section: certificates and versions.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+
+namespace postern::tls {
+
+enum class Version : uint8_t { Tls12, Tls13 };
+
+struct CertificateOptions {
+  std::string chain;  // PEM file: the certificate, then its intermediates
+  std::string key;    // PEM file
+};
+
+struct Options {
+  Version min_version = Version::Tls12;
+  std::vector<CertificateOptions> certificates;  // the first is the default
+  Duration ticket_rotation = std::chrono::hours(12);  // a new ticket key this often; the previous two still open tickets
+};
+
+}  // namespace postern::tls

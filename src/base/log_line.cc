@@ -39,18 +39,25 @@ void append_quoted(std::string& text, std::string_view value) {
 
 std::string_view severity_word(Severity severity) {
   switch (severity) {
-    case Severity::Error: return "error";
-    case Severity::Warning: return "warning";
-    case Severity::Notice: return "notice";
-    case Severity::Info: return "info";
-    case Severity::Debug: return "debug";
+    case Severity::Error:
+      return "error";
+    case Severity::Warning:
+      return "warning";
+    case Severity::Notice:
+      return "notice";
+    case Severity::Info:
+      return "info";
+    case Severity::Debug:
+      return "debug";
   }
   return "unknown";
 }
 
 LogLine::LogLine(Severity severity, std::string_view event) : severity_(severity), text_(event) {}
 
-LogLine& LogLine::add(std::string_view key, std::string_view value) { return add_cut(key, value, value_size_max); }
+LogLine& LogLine::add(std::string_view key, std::string_view value) {
+  return add_cut(key, value, value_size_max);
+}
 
 LogLine& LogLine::add(std::string_view key, uint64_t value) {
   text_ += ' ';
@@ -60,7 +67,9 @@ LogLine& LogLine::add(std::string_view key, uint64_t value) {
   return *this;
 }
 
-LogLine& LogLine::say(std::string_view sentence) { return add_cut("text", sentence, sentence_size_max); }
+LogLine& LogLine::say(std::string_view sentence) {
+  return add_cut("text", sentence, sentence_size_max);
+}
 
 LogLine& LogLine::add_cut(std::string_view key, std::string_view value, size_t size_max) {
   text_ += ' ';

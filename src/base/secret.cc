@@ -31,8 +31,7 @@ Secret Secret::take(std::string& bytes) {
   return secret;
 }
 
-Secret::Secret(Secret&& other) noexcept
-    : data_(std::move(other.data_)), size_(std::exchange(other.size_, 0)) {}
+Secret::Secret(Secret&& other) noexcept : data_(std::move(other.data_)), size_(std::exchange(other.size_, 0)) {}
 
 Secret& Secret::operator=(Secret&& other) noexcept {
   if (this == &other) return *this;
@@ -42,7 +41,9 @@ Secret& Secret::operator=(Secret&& other) noexcept {
   return *this;
 }
 
-Secret::~Secret() { clear(); }
+Secret::~Secret() {
+  clear();
+}
 
 void Secret::clear() {
   wipe(data_.get(), size_);
@@ -53,10 +54,13 @@ void Secret::clear() {
 bool operator==(const Secret& left, const Secret& right) {
   if (left.size_ != right.size_) return false;
   unsigned char difference = 0;
-  for (size_t i = 0; i < left.size_; ++i) difference |= static_cast<unsigned char>(left.data_[i] ^ right.data_[i]);
+  for (size_t i = 0; i < left.size_; ++i)
+    difference |= static_cast<unsigned char>(left.data_[i] ^ right.data_[i]);
   return difference == 0;
 }
 
-std::ostream& operator<<(std::ostream& out, const Secret&) { return out << "[redacted]"; }
+std::ostream& operator<<(std::ostream& out, const Secret&) {
+  return out << "[redacted]";
+}
 
 }  // namespace postern

@@ -20,7 +20,8 @@ struct CertificateOptions {
 struct Options {
   Version min_version = Version::Tls12;
   std::vector<CertificateOptions> certificates;  // the first is the default
-  Duration ticket_rotation = std::chrono::hours(12);  // a new ticket key this often; the previous two still open tickets
+  Duration ticket_rotation =
+      std::chrono::hours(12);  // a new ticket key this often; the previous two still open tickets
 };
 
 }  // namespace postern::tls

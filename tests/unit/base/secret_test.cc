@@ -25,7 +25,8 @@ TEST(Secret, TakeWipesTheSource) {
   EXPECT_EQ(secret.reveal(), "a password that is longer than the small-string buffer");
   EXPECT_TRUE(source.empty());
   EXPECT_EQ(source.data(), bytes);
-  for (size_t i = 0; i < capacity; ++i) EXPECT_EQ(bytes[i], '\0') << "byte " << i;
+  for (size_t i = 0; i < capacity; ++i)
+    EXPECT_EQ(bytes[i], '\0') << "byte " << i;
 }
 
 TEST(Secret, MoveEmptiesTheSource) {

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// TicketKeys: the keys under which session tickets are sealed (RFC 5077, RFC 8446 section 4.6.1).
+//
+// One object a process, shared by all reactors and kept over a reload, so that a ticket of one reactor opens at any
+// other. The newest key seals; the previous ones still open, and the mail program then gets a new ticket.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+
+namespace postern::tls {
+
+class TicketKeys {
+ public:
+  // The newest and two before it: with a rotation of 12 hours a ticket opens for at least 24.
+  static constexpr size_t key_count = 3;
+  static constexpr size_t name_size = 16;
+  static constexpr size_t iv_size = 16;
+  static constexpr size_t mac_size = 32;
+
+  // Starts with one random key.
+  TicketKeys();
+  ~TicketKeys();
+  TicketKeys(const TicketKeys&) = delete;
+  TicketKeys& operator=(const TicketKeys&) = delete;
+
+  // Makes a new key the sealing one and forgets the oldest. Any thread.
+  void rotate();
+
+  enum class Opened : uint8_t { Newest, Older, Unknown };
+
+  // Seals `ticket` in place and fills name, iv and mac. Any thread.
+  [[nodiscard]] bool seal(std::span<uint8_t> ticket, std::span<uint8_t, name_size> name, std::span<uint8_t, iv_size> iv,
+                          std::span<uint8_t, mac_size> mac);
+  // Opens `ticket` in place; Unknown when its key is gone or the bytes are not ours. Any thread.
+  [[nodiscard]] Opened open(std::span<uint8_t> ticket, std::span<const uint8_t, name_size> name,
+                            std::span<const uint8_t, iv_size> iv, std::span<const uint8_t, mac_size> mac);
+
+ private:
+  struct Key {
+    std::array<uint8_t, name_size> name;
+    std::array<uint8_t, 32> key;
+    bool live = false;
+  };
+  void make_newest();
+
+  // Taken once a handshake, for a copy of at most three keys.
+  std::mutex mutex_;
+  std::array<Key, key_count> keys_;  // newest first
+};
+
+}  // namespace postern::tls

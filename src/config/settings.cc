@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "config/settings.h"
+
+#include "base/check.h"
+
+namespace postern::config {
+namespace {
+
+Field field(bool& value) { return &value; }
+Field field(uint32_t& value) { return &value; }
+Field field(Duration& value) { return &value; }
+Field field(std::string& value) { return &value; }
+Field field(std::vector<Endpoint>& value) { return &value; }
+Field field(std::vector<Network>& value) { return &value; }
+
+template <typename Enum>
+  requires std::is_enum_v<Enum>
+Field field(Enum& value) {
+  static_assert(sizeof(Enum) == 1);
+  return ChoiceField{reinterpret_cast<unsigned char*>(&value)};
+}
+
+// The row's last step: the field of a Config, by its path. A macro, because a path of members is no value in C++.
+#define INTO(path) [](Config& config) -> Field { return field(config.path); }
+#define INTO_LISTENER(member) INTO(session.listeners.back().member)
+#define INTO_POOL(member) INTO(session.pools.back().member)
+
+constexpr uint64_t ms = 1, second = 1000 * ms, minute = 60 * second, hour = 60 * minute, day = 24 * hour;
+constexpr uint64_t kib = 1024;
+
+// An address of the file system's sockets holds 108 bytes with its end (unix(7)).
+constexpr uint64_t socket_path_max = 107;
+constexpr uint64_t path_max = 4095;
+
+// Each list is in the order of its enum.
+constexpr std::string_view kernel_words[] = {"auto", "floor"};
+constexpr std::string_view target_words[] = {"stderr", "syslog"};
+constexpr std::string_view level_words[] = {"error", "warning", "notice", "info", "debug"};
+constexpr std::string_view version_words[] = {"1.2", "1.3"};
+constexpr std::string_view dialect_words[] = {"imap"};
+constexpr std::string_view dialect_words_later[] = {"pop3", "submission", "sieve"};
+constexpr std::string_view front_tls_words[] = {"implicit", "starttls", "none"};
+constexpr std::string_view mode_words[] = {"helper", "back"};
+constexpr std::string_view back_tls_words[] = {"none", "starttls", "implicit"};
+
+constexpr Type truth{Kind::Bool};
+constexpr Type name{Kind::Name, 1, 64};
+constexpr Type host{Kind::Host, 1, 253};  // RFC 1035, section 2.3.4, without the root's dot
+constexpr Type file_path{Kind::Path, 2, path_max};
+constexpr Type socket_path{Kind::Path, 2, socket_path_max};
+constexpr Type count(uint64_t min, uint64_t max) { return {Kind::Count, min, max}; }
+constexpr Type duration(uint64_t min, uint64_t max) { return {Kind::Duration, min, max}; }
+constexpr Type size(uint64_t min, uint64_t max) { return {Kind::Size, min, max}; }
+constexpr Type endpoints(uint64_t max) { return {Kind::Endpoints, 1, max}; }
+constexpr Type networks(uint64_t max) { return {Kind::Networks, 0, max}; }
+constexpr Type choice(std::span<const std::string_view> words, std::span<const std::string_view> later = {}) {
+  return {Kind::Choice, 0, 0, words, later};
+}
+
+constexpr Section section_rows[] = {
+    {"gate", "The program as a whole."},
+    {"log", "What is written, and where."},
+    {"tls", "TLS towards mail programs."},
+    {"tls.certificate",
+     "A certificate with its key. The first is the default; the others are chosen by the name that the mail program asks for (SNI). "
+     "An ECDSA and an RSA certificate of one name may stand side by side.",
+     10000, [](Config& config) { config.tls.certificates.emplace_back(); }},
+    {"listen", "A door for mail programs.", 256, [](Config& config) { config.session.listeners.emplace_back(); }},
+    {"auth", "Who decides about logins."},
+    {"auth.cache", "What is remembered of the helper's answers. No password is stored."},
+    {"pool", "Mail servers that hold the same mailboxes. They are tried in their order.", 10000,
+     [](Config& config) { config.session.pools.emplace_back(); }},
+    {"limits", "How much, how many, how long."},
+};
+
+constexpr Setting rows[] = {
+    {"gate", "reactors", count(0, 1024), INTO(reactor.reactors),
+     "Threads that carry sessions; 0 takes one for each core that this process may use."},
+    {"gate", "hostname", host, INTO(session.hostname), "The name in greetings.", "the machine's own name",
+     "\"mail.example.test\""},
+    {"gate", "user", name, INTO(user),
+     "Once the listening sockets are bound, go on as this user. For a start as root without systemd.",
+     "stay the user who started it", "\"postern\""},
+    {"gate", "control", socket_path, INTO(control),
+     "Reserved for the socket of posternctl(8). This version checks the path and opens nothing there."},
+    {"gate", "drain_timeout", duration(0, day), INTO(reactor.drain_timeout),
+     "After SIGTERM, sessions may go on for this long before they hear a polite goodbye."},
+    {"gate", "kernel_features", choice(kernel_words), INTO(reactor.kernel_features),
+     "auto uses what the running kernel offers; floor uses only what Linux 6.1 has, to compare or to look for trouble."},
+
+    {"log", "target", choice(target_words), INTO(log.target),
+     "stderr is also what reaches the journal under systemd; syslog writes to the facility mail."},
+    {"log", "level", choice(level_words), INTO(log.level), "The least grave lines that are still written."},
+
+    {"tls", "min_version", choice(version_words), INTO(tls.min_version),
+     "The oldest version of TLS that mail programs may use (RFC 8996 forbids all before 1.2)."},
+    // The previous two keys still open tickets, and RFC 8446, section 4.6.1, lets no ticket live beyond seven days.
+    {"tls", "ticket_rotation", duration(second, 2 * day), INTO(tls.ticket_rotation),
+     "A new key for session tickets this often. Tickets of the previous two keys are still accepted."},
+    {"tls.certificate", "chain", file_path, INTO(tls.certificates.back().chain),
+     "A PEM file: the certificate, then those between it and its root.", "", "\"/etc/postern/tls/mail.crt\""},
+    {"tls.certificate", "key", file_path, INTO(tls.certificates.back().key),
+     "A PEM file: the private key of the certificate, without a passphrase.", "", "\"/etc/postern/tls/mail.key\""},
+
+    {"listen", "protocol", choice(dialect_words, dialect_words_later), INTO_LISTENER(dialect), "What is spoken here."},
+    {"listen", "addresses", endpoints(64), INTO_LISTENER(addresses), "Where to listen: address and port.", "",
+     "[\"0.0.0.0:993\", \"[::]:993\"]"},
+    {"listen", "name", name, INTO_LISTENER(name), "The door's name in logs and in questions to the helper.",
+     "protocol and first port, such as \"imap-993\"", "\"imap-office\""},
+    {"listen", "tls", choice(front_tls_words), INTO_LISTENER(tls),
+     "implicit: TLS from the first byte (RFC 8314). starttls: in clear until the mail program asks. none: never."},
+    {"listen", "login_without_tls", truth, INTO_LISTENER(login_without_tls),
+     "Let passwords cross in clear, where tls is none or starttls. Only for networks that you trust as you trust the cable."},
+    {"listen", "pool", name, INTO_LISTENER(pool), "Where users go whose route names no mail server and no other pool."},
+    {"listen", "proxy_protocol", truth, INTO_LISTENER(proxy_protocol),
+     "Every connection begins with a PROXY header, version 1 or 2, which tells the mail program's address."},
+    {"listen", "trusted", networks(1000), INTO_LISTENER(trusted), "Who may send PROXY headers; needed with proxy_protocol.",
+     "nobody", "[\"10.0.0.0/8\", \"2001:db8::/32\"]"},
+
+    {"auth", "mode", choice(mode_words), INTO(auth.mode),
+     "helper: the helper verifies and routes. back: no helper, everybody goes to the listener's pool and the mail server verifies."},
+    {"auth", "helper", socket_path, INTO(auth.helper), "The Unix socket on which the helper answers."},
+    {"auth", "timeout", duration(100 * ms, 5 * minute), INTO(auth.timeout),
+     "How long one question may take. Then the mail program hears that the service is temporarily unavailable."},
+    {"auth", "in_flight_max", count(1, 1000000), INTO(auth.in_flight_max),
+     "Questions under way at the same time, for each reactor. Beyond it, logins are temporarily unavailable."},
+    {"auth.cache", "entries", count(0, 100000000), INTO(auth.cache.entries),
+     "Accepted logins that are remembered; 0 switches the cache off."},
+    {"auth.cache", "reject_entries", count(0, 100000000), INTO(auth.cache.reject_entries),
+     "Refused logins that are remembered, in a space of their own: guessing pushes nobody out."},
+    {"auth.cache", "ttl", duration(0, 7 * day), INTO(auth.cache.ttl),
+     "How long an accepted login counts, unless the helper says otherwise."},
+    {"auth.cache", "reject_ttl", duration(0, 7 * day), INTO(auth.cache.reject_ttl), "How long a refused login counts."},
+    {"auth.cache", "stale", duration(0, 30 * day), INTO(auth.cache.stale),
+     "While the helper is down, an accepted login counts for this much longer."},
+
+    {"pool", "name", name, INTO_POOL(name), "What listeners and the helper call it.", "", "\"default\""},
+    {"pool", "protocol", choice(dialect_words, dialect_words_later), INTO_POOL(dialect), "What its members speak."},
+    {"pool", "members", endpoints(1000), INTO_POOL(members), "The mail servers: address and port.", "",
+     "[\"192.0.2.10:143\", \"192.0.2.11:143\"]"},
+    {"pool", "tls", choice(back_tls_words), INTO_POOL(tls), "How the gate speaks TLS to the members."},
+    {"pool", "tls_name", host, INTO_POOL(tls_name), "The name that must stand in the members' certificates.",
+     "the member's address", "\"store.example.test\""},
+    {"pool", "tls_ca", file_path, INTO_POOL(tls_ca), "A PEM file of roots that the members' certificates must lead to.",
+     "the system's roots", "\"/etc/postern/tls/inner-ca.crt\""},
+    {"pool", "send_id", truth, INTO_POOL(send_id),
+     "Tell the mail server the mail program's address by IMAP ID, where it offers that. The mail server must trust the gate with it."},
+    {"pool", "connect_timeout", duration(100 * ms, 5 * minute), INTO_POOL(connect_timeout),
+     "How long to wait for one member's connection before the next is tried."},
+    {"pool", "login_timeout", duration(100 * ms, 10 * minute), INTO_POOL(login_timeout),
+     "How long a member may take from its greeting to the end of the login."},
+    {"pool", "retry_after", duration(0, hour), INTO_POOL(retry_after), "A member that failed is asked last for this long."},
+
+    {"limits", "sessions", count(1, 10000000), INTO(session.limits.sessions), "Sessions at the same time, of all listeners."},
+    {"limits", "handshake_timeout", duration(100 * ms, 10 * minute), INTO(session.limits.handshake_timeout),
+     "How long a TLS handshake may take."},
+    {"limits", "login_timeout", duration(100 * ms, hour), INTO(session.limits.login_timeout),
+     "How long a mail program may take from the greeting to its login."},
+    {"limits", "idle_timeout", duration(second, 7 * day), INTO(session.limits.idle_timeout),
+     "After login, how long both sides may be silent. RFC 9051, section 5.4, wants at least 30 minutes."},
+    {"limits", "line_size", size(kib, 64 * kib), INTO(session.limits.line_size),
+     "One command line before login, without literals. RFC 7162, section 4, recommends at least 8192 bytes."},
+    {"limits", "literal_size", size(256, 64 * kib), INTO(session.limits.literal_size),
+     "One literal before login: a user name or a password."},
+    {"limits", "bad_commands", count(1, 1000), INTO(session.limits.bad_commands),
+     "Wrong commands before login; at this many the connection ends."},
+    {"limits", "login_attempts", count(1, 1000), INTO(session.limits.login_attempts),
+     "Failed logins; at this many the connection ends."},
+};
+
+#undef INTO_POOL
+#undef INTO_LISTENER
+#undef INTO
+
+}  // namespace
+
+std::span<const Section> sections() { return section_rows; }
+std::span<const Setting> settings() { return rows; }
+
+const Setting* find_setting(std::string_view section, std::string_view name) {
+  for (const Setting& setting : rows) {
+    if (setting.section == section && setting.name == name) return &setting;
+  }
+  return nullptr;
+}
+
+const Section* find_section(std::string_view name) {
+  for (const Section& section : section_rows) {
+    if (section.name == name) return &section;
+  }
+  return nullptr;
+}
+
+std::string heading(const Section& section) {
+  const std::string name(section.name);
+  return section.count_max > 1 ? "[[" + name + "]]" : "[" + name + "]";
+}
+
+std::string heading(std::string_view section) {
+  const Section* found = find_section(section);
+  CHECK(found != nullptr);
+  return heading(*found);
+}
+
+Config default_config() {
+  Config config;
+  for (const Section& section : section_rows) {
+    if (section.add != nullptr) section.add(config);
+  }
+  return config;
+}
+
+}  // namespace postern::config

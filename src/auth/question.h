@@ -15,7 +15,14 @@
 
 namespace postern::auth {
 
-// Everything the helper is told of one login. All of it except `session_id` and `client`'s port can change the answer.
+// The ports of the dialect at the mail server: a back that the helper names without a port gets one of these.
+struct BackPorts {
+  uint16_t clear = 143;
+  uint16_t implicit = 993;  // where the answer says `tls=implicit`
+};
+
+// Everything the helper is told of one login. The answer may depend on all of it except `session_id` and `client`'s
+// port; on `client` only where it says so (`vary=client`). `back_ports` is not told; it completes the answer.
 struct Question {
   std::string protocol;   // "imap"
   std::string mechanism;  // "LOGIN", "PLAIN"
@@ -28,12 +35,14 @@ struct Question {
   std::string tls;        // "TLSv1.3"; empty: in clear
   std::string sni;        // empty: none
   std::string session_id;
+  BackPorts back_ports;
 };
 
 // How the back wants its TLS.
 enum class BackTls : uint8_t { None, StartTls, Implicit };
 
-// Where the user's mail lives and how to log in there. What an answer leaves out comes from the pool.
+// Where the user's mail lives and how to log in there. What an answer leaves out comes from the pool. `backs` and `pool`
+// are never both set, nor are `password` and `master_user`; `master_user` always has its password.
 struct Route {
   std::string user;                  // the name at the mail server; empty: as the mail program said it
   std::optional<Secret> password;    // empty: the mail program's own
@@ -57,15 +66,18 @@ enum class RejectReason : uint8_t { Credentials, Disabled, NotAllowed };
 struct Reject {
   RejectReason reason = RejectReason::Credentials;
   Duration delay{0};  // the mail program hears of it this much later
-  std::string code;   // a response code for the mail program (RFC 5530), may be empty
-  std::string text;   // for people, may be empty
+  std::string code;   // a response code for the mail program (RFC 5530), may be empty; graphic ASCII without "[]\"\\"
+  std::string text;   // for people, may be empty; without control characters
 };
 
 // Nobody knows: the helper said so, is away, is slow or talks nonsense. Never a mismatch.
 struct NotNow {
-  std::string text;
+  std::string text;  // why, for the log; the helper's own words where it gave some; without control characters
 };
 
 using Verdict = std::variant<NotNow, Accept, Reject>;
+
+// A second copy, on purpose: it may hold passwords.
+Verdict clone(const Verdict& verdict);
 
 }  // namespace postern::auth

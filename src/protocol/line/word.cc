@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "protocol/line/word.h"
+
+#include <algorithm>
+
+namespace postern::line {
+namespace {
+
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+bool is_control(char c) {
+  return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+}
+
+}  // namespace
+
+bool same_word(std::string_view left, std::string_view right) {
+  return std::equal(left.begin(), left.end(), right.begin(), right.end(),
+                    [](char l, char r) { return lower(l) == lower(r); });
+}
+
+std::string_view take_word(std::string_view& text) {
+  const size_t space = text.find(' ');
+  const std::string_view word = text.substr(0, space);
+  text = space == text.npos ? std::string_view() : text.substr(space + 1);
+  return word;
+}
+
+std::string one_line(std::string_view text, size_t size_max) {
+  std::string clean(text.substr(0, size_max));
+  std::erase_if(clean, is_control);
+  return clean;
+}
+
+}  // namespace postern::line

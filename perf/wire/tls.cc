@@ -2,6 +2,11 @@
 #include "perf/wire/tls.h"
 
 #include <openssl/err.h>
+#include <openssl/pem.h>
+
+#include <fstream>
+#include <iterator>
+#include <memory>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_format.h"
@@ -24,6 +29,23 @@ void keep_small(SSL_CTX* context) {
   SSL_CTX_set_read_ahead(context, 1);
 }
 
+struct FreeBio {
+  void operator()(BIO* bio) const { BIO_free(bio); }
+};
+struct FreeCertificate {
+  void operator()(X509* certificate) const { X509_free(certificate); }
+};
+struct FreeKey {
+  void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
+};
+
+absl::StatusOr<std::string> text_of(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  if (!file) return absl::InvalidArgumentError("cannot read " + path);
+  return text;
+}
+
 }  // namespace
 
 absl::StatusOr<Context> front_context(const FrontTls& choice) {
@@ -44,14 +66,28 @@ absl::StatusOr<Context> front_context(const FrontTls& choice) {
   return context;
 }
 
-absl::StatusOr<Context> back_context(const std::string& chain, const std::string& key) {
+absl::StatusOr<Context> back_context(const std::string& chain_file, const std::string& key_file) {
+  const auto chain = text_of(chain_file);
+  if (!chain.ok()) return chain.status();
+  const auto key = text_of(key_file);
+  if (!key.ok()) return key.status();
+  return back_context_of(*chain, *key);
+}
+
+absl::StatusOr<Context> back_context_of(const std::string& chain, const std::string& key) {
   Context context(SSL_CTX_new(TLS_server_method()));
   if (context == nullptr) return refused("no context");
   keep_small(context.get());
   SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);
   SSL_CTX_set_num_tickets(context.get(), 1);
-  if (SSL_CTX_use_certificate_chain_file(context.get(), chain.c_str()) != 1) return refused("certificate " + chain);
-  if (SSL_CTX_use_PrivateKey_file(context.get(), key.c_str(), SSL_FILETYPE_PEM) != 1) return refused("key " + key);
+  const std::unique_ptr<BIO, FreeBio> chain_bio(BIO_new_mem_buf(chain.data(), static_cast<int>(chain.size())));
+  const std::unique_ptr<X509, FreeCertificate> certificate(
+      PEM_read_bio_X509(chain_bio.get(), nullptr, nullptr, nullptr));
+  if (SSL_CTX_use_certificate(context.get(), certificate.get()) != 1) return refused("certificate");
+  const std::unique_ptr<BIO, FreeBio> key_bio(BIO_new_mem_buf(key.data(), static_cast<int>(key.size())));
+  const std::unique_ptr<EVP_PKEY, FreeKey> private_key(
+      PEM_read_bio_PrivateKey(key_bio.get(), nullptr, nullptr, nullptr));
+  if (SSL_CTX_use_PrivateKey(context.get(), private_key.get()) != 1) return refused("key");
   return context;
 }
 

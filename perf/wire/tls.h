@@ -26,7 +26,8 @@ struct FrontTls {
 // The mail program's side. It does not verify the certificate: load tests make their own.
 absl::StatusOr<Context> front_context(const FrontTls& choice);
 
-// The mail server's side, with one certificate (PEM files).
-absl::StatusOr<Context> back_context(const std::string& chain, const std::string& key);
+// The mail server's side, with one certificate: PEM files, or PEM texts.
+absl::StatusOr<Context> back_context(const std::string& chain_file, const std::string& key_file);
+absl::StatusOr<Context> back_context_of(const std::string& chain, const std::string& key);
 
 }  // namespace postern::wire

@@ -40,6 +40,7 @@ class Gate:
     terminates_imap = True  # False: relays bytes from the start; the login is the mail server's work alone
     descriptors_per_session = 2
     shares_descriptor_limit = False  # one process for all workers
+    bulk_share = 1.0  # how much of the bytes to fetch are enough to tell
 
     def __init__(self, setting):
         self.setting = setting
@@ -220,6 +221,7 @@ TIMEOUTidle = 3600
 class Dovecot(Gate):
     name = "Dovecot"
     program = "dovecot"
+    bulk_share = 0.2  # a GB takes it a quarter of a minute
 
     @classmethod
     def version(cls):

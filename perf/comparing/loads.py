@@ -112,7 +112,8 @@ class Loads:
             found["ping_busy"] = cpu / took
         note_faults(found, "requests", report)
 
-        cpu, took, report = self._cost(gate, "fetch", "--sessions", o.fetch_sessions, "--bytes", o.fetch_bytes)
+        size = int(o.fetch_bytes * gate.bulk_share)
+        cpu, took, report = self._cost(gate, "fetch", "--sessions", o.fetch_sessions, "--bytes", size)
         if report["bytes"]:
             found["fetch_cpu"] = cpu * GB / report["bytes"]
             found["fetch_speed"] = report["bytes"] / took / 1e6

@@ -428,8 +428,12 @@ std::string Back::next_tag() {
   return "P" + std::to_string(++tags_);
 }
 
+// Controls go first: without them the password could come together.
 std::string Back::text_to_show(const Response& response) const {
-  return holds_password(response.text) ? std::string() : line::one_line(response.text, text_size_max);
+  std::string text = line::one_line(response.text, line_size_max);
+  if (holds_password(text)) return {};
+  text.resize(std::min(text.size(), text_size_max));
+  return text;
 }
 
 // Some mail servers repeat the command in their complaint, in the form in which we sent it. It may be a master's

@@ -3,7 +3,6 @@
 // it line by line, whether it waits for our commands or not, so the transcript is the same in every cut.
 #include "protocol/imap/back.h"
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "play.h"
@@ -15,8 +14,6 @@ using protocol::BackIdentity;
 using protocol::BackLogin;
 using protocol::BackTlsPlan;
 using protocol::Mechanism;
-using testing::HasSubstr;
-using testing::Not;
 using Play = test::BackPlay<Back>;
 using std::string_literals::operator""s;
 
@@ -184,6 +181,10 @@ const Conversation refusals[] = {
      login_joe + "<refused 1 []  maybe>"s},
     {"TextHoldsThePassword",
      "* OK hi\r\n* NO [ALERT] got LOGIN \"joe\" \"secret\"\r\nP1 NO [LIMIT] LOGIN joe secret\r\n",
+     login_joe + "<refused 4 [LIMIT] >"s},
+    {"TextHoldsThePasswordBetweenControls",
+     "* OK hi\r\nP1 NO [LIMIT] LOGIN joe se\x01"
+     "cret\r\n",
      login_joe + "<refused 4 [LIMIT] >"s},
     {"CodeHoldsThePassword", "* OK hi\r\nP1 NO [X secret] no\r\n", login_joe + "<refused 4 [X] no>"s},
     {"TextHoldsThePasswordInQuotes",

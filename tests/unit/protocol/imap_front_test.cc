@@ -17,9 +17,6 @@ using protocol::Refusal;
 using protocol::RefusalCause;
 using test::Answer;
 using testing::EndsWith;
-using testing::HasSubstr;
-using testing::Not;
-using testing::StartsWith;
 using Play = test::FrontPlay<Front>;
 
 FrontOptions inside_tls() {
@@ -302,11 +299,6 @@ const Conversation sizes[] = {
 INSTANTIATE_TEST_SUITE_P(Sizes, FrontConversation, testing::ValuesIn(sizes));
 
 // What the mail program hears of each verdict.
-struct Spoken {
-  Answer verdict;
-  std::string answer;
-};
-
 TEST(Front, SaysEachRefusalInItsWords) {
   const std::pair<Refusal, std::string> spoken[] = {
       {{RefusalCause::Credentials}, "a1 NO [AUTHENTICATIONFAILED] Wrong user name or password\r\n"},
@@ -324,7 +316,7 @@ TEST(Front, SaysEachRefusalInItsWords) {
        "* OK [ALERT] quota\r\na1 NO [AUTHENTICATIONFAILED] Wrong user name or password\r\n"},
   };
   for (const auto& [refusal, answer] : spoken) {
-    Play play(inside_tls(), [&](const Credentials&) { return Answer(refusal); });
+    Play play(inside_tls(), [verdict = Answer(refusal)](const Credentials&) { return verdict; });
     play.feed("a1 LOGIN joe x\r\n");
     EXPECT_EQ(play.transcript(), "<LOGIN joe x>" + answer);
   }

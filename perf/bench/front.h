@@ -74,6 +74,11 @@ class GateFront {
   std::string take_output();
   // The same without the copy: what a gate does, whose kernel takes the bytes from where they lie.
   void drop_output();
+  // Gives back what an idle session does not hold.
+  void settle() {
+    drop_output();
+    shared_->pool.trim();
+  }
 
  private:
   Shared* shared_;
@@ -99,6 +104,8 @@ class OpenSslFront {
   size_t read(std::string_view came) { return end_.read(came); }
   std::string take_output() { return end_.take_output(); }
   void drop_output() { BIO_reset(SSL_get_wbio(end_.tls())); }
+  // The memory that stands in for the socket is not the session's.
+  void settle() { SSL_set_bio(end_.tls(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem())); }
 
  private:
   OpenSslEnd end_;

@@ -4,22 +4,15 @@
 #include <benchmark/benchmark.h>
 #include <malloc.h>
 
-#include <chrono>
-#include <ctime>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "perf/bench/front.h"
+#include "perf/bench/timing.h"
 
 namespace postern::bench {
 namespace {
-
-// CPU time of this thread: what other processes do meanwhile is not ours.
-double thread_seconds() {
-  timespec time{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
-}
 
 struct MailProgram {
   explicit MailProgram(bool keeps_tickets) {
@@ -151,25 +144,21 @@ void idle_session(benchmark::State& state) {
   for (auto _ : state) {
     std::vector<std::unique_ptr<Front>> fronts;
     fronts.reserve(count);
-    bytes = 0;
     for (size_t i = 0; i < count; ++i) {
       OpenSslEnd back(program.context.get(), true);
-      const size_t before = mallinfo2().uordblks;
       fronts.push_back(std::make_unique<Front>(shared));
       if (connect(*fronts.back(), back) < 0) state.SkipWithError("the handshake failed");
       back.write("t1 NOOP\r\n");
       fronts.back()->read(back.take_output());
       fronts.back()->write(std::string(4096, 'x'));
-      back.read(fronts.back()->take_output());
-      const size_t both = mallinfo2().uordblks - before;
-      // What the mail program's end took meanwhile is measured by taking it away.
-      const size_t with_back = mallinfo2().uordblks;
-      back = OpenSslEnd(program.context.get(), true);
-      const size_t without = mallinfo2().uordblks;
-      bytes += static_cast<double>(both) - (static_cast<double>(with_back) - static_cast<double>(without));
+      fronts.back()->settle();
     }
+    const size_t before = mallinfo2().uordblks;
+    for (std::unique_ptr<Front>& front : fronts)
+      front.reset();
+    bytes = static_cast<double>(before - mallinfo2().uordblks) / count;
   }
-  state.counters["bytes"] = bytes / count;
+  state.counters["bytes"] = bytes;
 }
 
 #define POSTERN_TLS_BENCHES(Front)                                                                                    \

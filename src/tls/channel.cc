@@ -14,17 +14,24 @@ constexpr size_t record_plain_max = 16384;
 // Header, explicit nonce (TLS 1.2), content type (TLS 1.3) and tag.
 constexpr size_t record_overhead_max = RecordReader::header_size + 8 + 1 + 16;
 
+constexpr char content_alert = 21;
+constexpr size_t clear_alert_size = RecordReader::header_size + 2;
+
 Failure failure_of(int library_error) {
+  // The errors of certificate parsing have a range of their own; only a mail server shows us one.
+  if (library_error <= ASN_PARSE_E && library_error >= ASN_ALT_NAME_E) return Failure::CertificateRefused;
   switch (library_error) {
     case VERSION_ERROR:
       return Failure::VersionTooOld;
     case MATCH_SUITE_ERROR:
     case UNSUPPORTED_SUITE:
     case ECC_CURVE_ERROR:
+    case KEY_SHARE_ERROR:
       return Failure::NoCommonCipher;
     case UNKNOWN_ALPN_PROTOCOL_NAME_E:
       return Failure::WrongProtocol;
     case FATAL_ERROR:
+    case WOLFSSL_ERROR_ZERO_RETURN:  // close_notify in the handshake
       return Failure::PeerAlert;
     case SECURE_RENEGOTIATION_E:
     case DUPLICATE_MSG_E:
@@ -33,10 +40,20 @@ Failure failure_of(int library_error) {
     case IPADDR_MISMATCH:
       return Failure::WrongName;
     case ASN_NO_SIGNER_E:
-    case ASN_SIG_CONFIRM_E:
     case ASN_SELF_SIGNED_E:
-    case ASN_AFTER_DATE_E:
-    case ASN_BEFORE_DATE_E:
+    case ASN_NAME_INVALID_E:
+    case ASN_PATHLEN_SIZE_E:
+    case ASN_PATHLEN_INV_E:
+    case KEYUSAGE_E:
+    case EXTKEYUSAGE_E:
+    case KEYUSE_SIGNATURE_E:
+    case EXTKEYUSE_AUTH_E:
+    case NOT_CA_ERROR:
+    case MAX_CHAIN_ERROR:
+    case RSA_KEY_SIZE_E:
+    case ECC_KEY_SIZE_E:
+    case PEER_KEY_ERROR:
+    case VERIFY_SIGN_ERROR:
     case NO_PEER_CERT:
     case VERIFY_CERT_ERROR:
       return Failure::CertificateRefused;
@@ -46,6 +63,32 @@ Failure failure_of(int library_error) {
     default:
       return Failure::BadRecord;
   }
+}
+
+// The alert that tells the peer (RFC 8446, section 6.2), where the library ends without one; alert_none: none is due.
+int alert_of(Failure failure) {
+  switch (failure) {
+    case Failure::VersionTooOld:
+      return protocol_version;
+    case Failure::NoCommonCipher:
+    case Failure::Renegotiation:
+      return handshake_failure;
+    case Failure::WrongProtocol:
+      return no_application_protocol;
+    case Failure::BadRecord:
+      return unexpected_message;
+    case Failure::CertificateRefused:
+    case Failure::WrongName:
+      return bad_certificate;
+    case Failure::Internal:
+      return internal_error;
+    case Failure::None:
+    case Failure::NotTls:
+    case Failure::BadHello:
+    case Failure::PeerAlert:
+      break;
+  }
+  return alert_none;
 }
 
 // What the library keeps of the handshake though it is over: some 500 bytes of extensions a session. The interface has
@@ -77,6 +120,9 @@ struct Channel::Wire {
     wolfSSL_SSLSetIORecv(ssl, receive);
     wolfSSL_SSLSetIOSend(ssl, send);
   }
+  ~Wire() { out.settle(pool); }
+  Wire(const Wire&) = delete;
+  Wire& operator=(const Wire&) = delete;
 
   static int receive(WOLFSSL*, char* bytes, int size, void* user) {
     auto& wire = *static_cast<Wire*>(user);
@@ -158,9 +204,18 @@ Channel Channel::open_back(const BackContext& context, std::string_view name) {
   return channel;
 }
 
+// Within a Wire's life only: it may send an alert.
 void Channel::fail(int library_error) {
   library_error_ = library_error;
   failure_ = failure_of(library_error);
+  WOLFSSL_ALERT_HISTORY history = {};
+  wolfSSL_get_alert_history(ssl_.get(), &history);
+  if (failure_ == Failure::PeerAlert) alert_ = static_cast<int16_t>(history.last_rx.code);
+#ifdef POSTERN_WOLFSSL_OWN
+  // Without it a mail program sees a connection that just ends, and its user no reason.
+  const int alert = alert_of(failure_);
+  if (alert != alert_none && history.last_tx.level != alert_fatal) SendAlert(ssl_.get(), alert_fatal, alert);
+#endif
 }
 
 std::optional<std::span<const char>> Channel::next_record(std::span<const char>& bytes) {
@@ -174,7 +229,6 @@ Channel::Step Channel::shake_hands(std::span<const char> record, Outbox& cipher_
   WOLFSSL* ssl = ssl_.get();
   Wire wire(ssl, record, cipher_out, pool);
   const int result = wolfSSL_is_server(ssl) != 0 ? wolfSSL_accept(ssl) : wolfSSL_connect(ssl);
-  cipher_out.settle(pool);
   if (result == WOLFSSL_SUCCESS) {
     free_handshake_state(ssl);
     return Step::Done;
@@ -182,6 +236,11 @@ Channel::Step Channel::shake_hands(std::span<const char> record, Outbox& cipher_
   const int error = wolfSSL_get_error(ssl, result);
   if (error == WOLFSSL_ERROR_WANT_READ) return Step::NeedBytes;
   fail(error);
+  if (record.size() == clear_alert_size && record[0] == content_alert) {
+    // OpenSSL, say, refuses a certificate in clear though TLS 1.3 has keys by then, which the library calls garbage.
+    failure_ = Failure::PeerAlert;
+    alert_ = static_cast<uint8_t>(record.back());
+  }
   return Step::Failed;
 }
 
@@ -217,12 +276,10 @@ bool Channel::write(std::string_view plain, Outbox& cipher_out, BlockPool& pool)
     const int put = wolfSSL_write(ssl_.get(), piece.data(), static_cast<int>(piece.size()));
     if (put <= 0) {
       fail(wolfSSL_get_error(ssl_.get(), put));
-      cipher_out.settle(pool);
       return false;
     }
     plain.remove_prefix(static_cast<size_t>(put));
   }
-  cipher_out.settle(pool);
   return true;
 }
 
@@ -231,7 +288,6 @@ void Channel::close(Outbox& cipher_out, BlockPool& pool) {
   close_said_ = true;
   Wire wire(ssl_.get(), {}, cipher_out, pool);
   wolfSSL_shutdown(ssl_.get());
-  cipher_out.settle(pool);
 }
 
 std::string_view Channel::version() const {
@@ -241,7 +297,15 @@ std::string_view Channel::version() const {
 std::string_view Channel::cipher() const {
   if (!ssl_) return {};
   const char* name = wolfSSL_get_cipher_name(ssl_.get());
-  return name == nullptr ? std::string_view() : std::string_view(name);
+  if (name == nullptr) return {};
+  // The library has its own words for the suites of TLS 1.3.
+  static constexpr std::string_view renamed[][2] = {{"TLS13-AES128-GCM-SHA256", "TLS_AES_128_GCM_SHA256"},
+                                                    {"TLS13-AES256-GCM-SHA384", "TLS_AES_256_GCM_SHA384"},
+                                                    {"TLS13-CHACHA20-POLY1305-SHA256", "TLS_CHACHA20_POLY1305_SHA256"}};
+  for (const auto& [from, to] : renamed) {
+    if (name == from) return to;
+  }
+  return name;
 }
 
 bool Channel::resumed() const {

@@ -83,8 +83,12 @@ class Channel {
   Failure failure() const { return failure_; }
   // The library's number for it, for the log.
   int library_error() const { return library_error_; }
+  // After PeerAlert: what the peer said, in the numbers of RFC 8446, section 6 (48: it does not know our authority).
+  // -1: nothing.
+  int alert() const { return alert_; }
 
-  // After the handshake: "TLSv1.3", "TLS_AES_128_GCM_SHA256". Static texts.
+  // After the handshake: "TLSv1.3", "TLS_AES_128_GCM_SHA256", "ECDHE-ECDSA-AES128-GCM-SHA256": OpenSSL's names, which
+  // administrators know. Static texts.
   std::string_view version() const;
   std::string_view cipher() const;
   bool resumed() const;
@@ -99,6 +103,7 @@ class Channel {
   std::unique_ptr<WOLFSSL, Free> ssl_;
   RecordReader reader_;
   int library_error_ = 0;
+  int16_t alert_ = -1;
   Failure failure_ = Failure::None;
   bool close_said_ = false;
 };

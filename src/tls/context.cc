@@ -80,37 +80,82 @@ void set_versions_and_ciphers(WOLFSSL_CTX* context, Version min_version) {
   wolfSSL_CTX_set_session_cache_mode(context, WOLFSSL_SESS_CACHE_OFF);
 }
 
+constexpr std::string_view pem_begin = "-----BEGIN CERTIFICATE-----";
+
+// The DER form of the first certificate in `pem`; empty: there is none.
+std::string der_of(std::string_view pem) {
+  std::string der(pem.size(), '\0');
+  const int size =
+      wc_CertPemToDer(octets(pem), static_cast<int>(pem.size()), reinterpret_cast<unsigned char*>(der.data()),
+                      static_cast<int>(der.size()), CERT_TYPE);
+  der.resize(size > 0 ? static_cast<size_t>(size) : 0);
+  return der;
+}
+
+// One certificate, decoded while this lives.
+class Decoded {
+ public:
+  explicit Decoded(std::string_view pem) : der_(der_of(pem)) {
+    wc_InitDecodedCert(&cert_, octets(der_), static_cast<word32>(der_.size()), nullptr);
+    error_ = der_.empty() ? ASN_NO_PEM_HEADER : wc_ParseCert(&cert_, CERT_TYPE, NO_VERIFY, nullptr);
+  }
+  ~Decoded() { wc_FreeDecodedCert(&cert_); }
+  Decoded(const Decoded&) = delete;
+  Decoded& operator=(const Decoded&) = delete;
+
+  int error() const { return error_; }
+  const DecodedCert& cert() const { return cert_; }
+
+ private:
+  std::string der_;
+  DecodedCert cert_;
+  int error_;
+};
+
+std::vector<std::string> dns_names(const DecodedCert& cert) {
+  std::vector<std::string> names;
+  for (const DNS_entry* name = cert.altNames; name != nullptr; name = name->next) {
+    if (name->type != ASN_DNS_TYPE) continue;
+    std::string lower(name->name, static_cast<size_t>(name->len));
+    std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
+    names.push_back(std::move(lower));
+  }
+  return names;
+}
+
 // The certificate's kind of key and its names, for SNI.
 absl::Status read_leaf(const CertificatePem& pem, Certificate& certificate) {
-  std::string der(pem.chain.size(), '\0');
-  const int der_size =
-      wc_CertPemToDer(octets(pem.chain), static_cast<int>(pem.chain.size()),
-                      reinterpret_cast<unsigned char*>(der.data()), static_cast<int>(der.size()), CERT_TYPE);
-  if (der_size <= 0) {
+  const Decoded leaf(pem.chain);
+  if (leaf.error() == ASN_NO_PEM_HEADER) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "%s: holds no PEM certificate. It must begin with the server's certificate, followed by its intermediates",
         pem.chain_name));
   }
-  DecodedCert decoded;
-  wc_InitDecodedCert(&decoded, octets(der), static_cast<word32>(der_size), nullptr);
-  const int error = wc_ParseCert(&decoded, CERT_TYPE, NO_VERIFY, nullptr);
-  const bool ecdsa = decoded.keyOID == ECDSAk;
-  const bool rsa = decoded.keyOID == RSAk;
-  for (const DNS_entry* name = decoded.altNames; name != nullptr; name = name->next) {
-    if (name->type != ASN_DNS_TYPE) continue;
-    std::string lower(name->name, static_cast<size_t>(name->len));
-    std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
-    certificate.names.push_back(std::move(lower));
-  }
-  wc_FreeDecodedCert(&decoded);
-  if (error != 0 || (!ecdsa && !rsa)) {
+  const bool ecdsa = leaf.cert().keyOID == ECDSAk;
+  if (leaf.error() != 0 || (!ecdsa && leaf.cert().keyOID != RSAk)) {
     return absl::InvalidArgumentError(
         absl::StrFormat("%s: its first certificate cannot be used (library error %d). Postern takes ECDSA (P-256, "
-                        "P-384) and RSA (up to "
-                        "4096 bits) certificates",
-                        pem.chain_name, error));
+                        "P-384) and RSA (up to 4096 bits) certificates",
+                        pem.chain_name, leaf.error()));
   }
   certificate.kind = ecdsa ? Certificate::Kind::Ecdsa : Certificate::Kind::Rsa;
+  certificate.names = dns_names(leaf.cert());
+  return absl::OkStatus();
+}
+
+// The library sends intermediates as they are; mail programs would be the first to read them.
+absl::Status check_intermediates(const CertificatePem& pem) {
+  const std::string_view chain = pem.chain;
+  int count = 1;
+  for (size_t at = chain.find(pem_begin); at != chain.npos;
+       at = chain.find(pem_begin, at + pem_begin.size()), ++count) {
+    if (const Decoded decoded(chain.substr(at)); decoded.error() != 0) {
+      return absl::InvalidArgumentError(
+          absl::StrFormat("%s: certificate %d of the chain cannot be read (library error %d). Check that every "
+                          "certificate in it is whole PEM",
+                          pem.chain_name, count, decoded.error()));
+    }
+  }
   return absl::OkStatus();
 }
 
@@ -141,6 +186,7 @@ absl::StatusOr<std::unique_ptr<Certificate>> load_certificate(const CertificateP
                                                               TicketKeys& tickets) {
   auto certificate = std::make_unique<Certificate>();
   absl::Status status = read_leaf(pem, *certificate);
+  if (status.ok()) status = check_intermediates(pem);
   if (!status.ok()) return status;
   certificate->context.reset(wolfSSL_CTX_new(wolfSSLv23_server_method()));
   WOLFSSL_CTX* context = certificate->context.get();
@@ -184,11 +230,15 @@ absl::StatusOr<std::unique_ptr<FrontContext>> FrontContext::load(const std::vect
       front->by_name_[name].add(*certificate);
   }
   if (front->certificates_.empty()) return front;
-  // The default is the first certificate, with the one of the other kind that shares a name with it.
+  // The default is the first certificate, with one of the other kind that shares a name with it.
   const Certificate& first = *front->certificates_.front();
-  for (const std::string& name : first.names)
-    front->default_ = front->by_name_[name];
   front->default_.add(first);
+  for (const std::string& name : first.names) {
+    const Pair& pair = front->by_name_[name];
+    for (const Certificate* certificate : {pair.ecdsa, pair.rsa}) {
+      if (certificate != nullptr) front->default_.add(*certificate);
+    }
+  }
   return front;
 }
 

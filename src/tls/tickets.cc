@@ -18,17 +18,17 @@ static_assert(nonce_size <= TicketKeys::iv_size && tag_size <= TicketKeys::mac_s
 static_assert(TicketKeys::name_size == WOLFSSL_TICKET_NAME_SZ && TicketKeys::iv_size == WOLFSSL_TICKET_IV_SZ &&
               TicketKeys::mac_size == WOLFSSL_TICKET_MAC_SZ);
 
-// What the library must not find all zero, and a 16-byte tag leaves empty of its 32.
-constexpr uint8_t mac_filler = 0x5a;
+// What a 12-byte nonce and a 16-byte tag leave empty of the library's fields, whose halves must not be all zero.
+constexpr uint8_t filler = 0x5a;
+
+bool is_filler(std::span<const uint8_t> bytes) {
+  return std::all_of(bytes.begin(), bytes.end(), [](uint8_t byte) { return byte == filler; });
+}
 
 }  // namespace
 
 TicketKeys::TicketKeys() {
   make_newest();
-}
-
-TicketKeys::~TicketKeys() {
-  wipe(keys_.data(), sizeof keys_);
 }
 
 void TicketKeys::make_newest() {
@@ -46,10 +46,10 @@ void TicketKeys::rotate() {
 
 bool TicketKeys::seal(std::span<uint8_t> ticket, std::span<uint8_t, name_size> name, std::span<uint8_t, iv_size> iv,
                       std::span<uint8_t, mac_size> mac) {
-  random_bytes(iv.data(), iv.size());
-  std::fill(mac.begin(), mac.end(), mac_filler);
-  const std::lock_guard lock(mutex_);
-  const Key& key = keys_.front();
+  std::fill(iv.begin(), iv.end(), filler);
+  random_bytes(iv.data(), nonce_size);
+  std::fill(mac.begin(), mac.end(), filler);
+  const Key key = newest();
   std::copy(key.name.begin(), key.name.end(), name.begin());
   return wc_ChaCha20Poly1305_Encrypt(key.key.data(), iv.data(), name.data(), name_size, ticket.data(),
                                      static_cast<word32>(ticket.size()), ticket.data(), mac.data()) == 0;
@@ -57,12 +57,29 @@ bool TicketKeys::seal(std::span<uint8_t> ticket, std::span<uint8_t, name_size> n
 
 TicketKeys::Opened TicketKeys::open(std::span<uint8_t> ticket, std::span<const uint8_t, name_size> name,
                                     std::span<const uint8_t, iv_size> iv, std::span<const uint8_t, mac_size> mac) {
+  if (!is_filler(iv.subspan(nonce_size)) || !is_filler(mac.subspan(tag_size))) return Opened::Unknown;
+  Key key;
+  const Opened found = find(name, key);
+  if (found == Opened::Unknown) return found;
+  const bool opened = wc_ChaCha20Poly1305_Decrypt(key.key.data(), iv.data(), name.data(), name_size, ticket.data(),
+                                                  static_cast<word32>(ticket.size()), mac.data(), ticket.data()) == 0;
+  return opened ? found : Opened::Unknown;
+}
+
+TicketKeys::Key::~Key() {
+  wipe(key.data(), key.size());
+}
+
+TicketKeys::Key TicketKeys::newest() {
+  const std::lock_guard lock(mutex_);
+  return keys_.front();
+}
+
+TicketKeys::Opened TicketKeys::find(std::span<const uint8_t, name_size> name, Key& found) {
   const std::lock_guard lock(mutex_);
   for (const Key& key : keys_) {
     if (!key.live || !std::equal(name.begin(), name.end(), key.name.begin())) continue;
-    const bool opened = wc_ChaCha20Poly1305_Decrypt(key.key.data(), iv.data(), name.data(), name_size, ticket.data(),
-                                                    static_cast<word32>(ticket.size()), mac.data(), ticket.data()) == 0;
-    if (!opened) return Opened::Unknown;
+    found = key;
     return &key == &keys_.front() ? Opened::Newest : Opened::Older;
   }
   return Opened::Unknown;

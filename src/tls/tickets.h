@@ -2,7 +2,8 @@
 // TicketKeys: the keys under which session tickets are sealed (RFC 5077, RFC 8446 section 4.6.1).
 //
 // One object a process, shared by all reactors and kept over a reload, so that a ticket of one reactor opens at any
-// other. The newest key seals; the previous ones still open, and the mail program then gets a new ticket.
+// other. The newest key seals; the previous ones still open. TLS 1.3 then brings a new ticket; in TLS 1.2 the library
+// (5.5.4) loses the wish for one, so that the old ticket serves until its key is forgotten.
 #pragma once
 
 #include <array>
@@ -23,7 +24,6 @@ class TicketKeys {
 
   // Starts with one random key.
   TicketKeys();
-  ~TicketKeys();
   TicketKeys(const TicketKeys&) = delete;
   TicketKeys& operator=(const TicketKeys&) = delete;
 
@@ -40,14 +40,17 @@ class TicketKeys {
                             std::span<const uint8_t, iv_size> iv, std::span<const uint8_t, mac_size> mac);
 
  private:
+  // Copied out for each use, so that the lock is held for no cipher, and wiped.
   struct Key {
-    std::array<uint8_t, name_size> name;
-    std::array<uint8_t, 32> key;
+    std::array<uint8_t, name_size> name{};
+    std::array<uint8_t, 32> key{};
     bool live = false;
+    ~Key();
   };
   void make_newest();
+  Key newest();
+  Opened find(std::span<const uint8_t, name_size> name, Key& found);
 
-  // Taken once a handshake, for a copy of at most three keys.
   std::mutex mutex_;
   std::array<Key, key_count> keys_;  // newest first
 };

@@ -17,9 +17,9 @@
 // refuses a second time, because the password may just have been changed. A new verdict replaces what was there,
 // whether it may be kept or not.
 //
-// Invalidation drops all entries of a user: by the name that the mail program gave, by its authorisation identity and by
-// the name that the helper answered, without regard to ASCII case (to drop too much costs one question). An answer to a
-// question that was put before an invalidation of its user is not stored: it may be older than the change.
+// Invalidation drops all entries of a user: by the name that the mail program gave, by its authorisation identity and
+// by the name that the helper answered, without regard to ASCII case (to drop too much costs one question). An answer
+// to a question that was put before an invalidation of its user is not stored: it may be older than the change.
 #pragma once
 
 #include <array>
@@ -48,8 +48,8 @@ inline constexpr Duration reject_reuse_max = std::chrono::seconds(3);
 
 // What the cache knows of a question: no byte of it, only digests.
 struct CacheKeys {
-  Digest plain;                      // without the mail program's address
-  Digest with_client;                // with it; also what makes two questions the same question
+  Digest plain;                       // without the mail program's address
+  Digest with_client;                 // with it; also what makes two questions the same question
   std::array<NameDigest, 2> names{};  // user, authzid
 };
 
@@ -66,7 +66,8 @@ class Cache {
     uint64_t reject_entries = 0;
   };
 
-  // Bounds of `options` are exact for up to 1,023 entries; beyond, each of 16 stripes gets an equal share of them.
+  // Up to 1,023 `entries` are one stripe, more are 16 stripes with an equal share each. Durations beyond ttl_max are
+  // cut.
   Cache(const CacheOptions& options, KeyedHash hash);
   ~Cache();
   Cache(const Cache&) = delete;
@@ -74,9 +75,9 @@ class Cache {
 
   CacheKeys keys(const Question& question) const;
   // The verdict, if it is fresh. Counts a hit or a miss.
-  std::optional<Verdict> fresh(const CacheKeys& keys, BackPorts ports, Instant now);
+  std::optional<Verdict> fresh(const CacheKeys& keys, Instant now);
   // An accepted verdict no more than `stale` past its ttl, for when the helper cannot say. Counts only if there is one.
-  std::optional<Verdict> stale(const CacheKeys& keys, BackPorts ports, Instant now);
+  std::optional<Verdict> stale(const CacheKeys& keys, Instant now);
 
   // To be asked when a question is put; an opaque count of invalidations.
   uint64_t epoch() const { return epoch_.load(); }
@@ -97,15 +98,15 @@ class Cache {
   static constexpr size_t recent_max = 64;
 
   Stripe& stripe_of(const CacheKeys& keys) const;
-  Digest digest(char purpose, std::string_view message) const;
+  Digest digest(std::string_view message) const;
   NameDigest name_digest(std::string_view name) const;
   Names names_of(const CacheKeys& keys, const Verdict& verdict) const;
   bool named_since(uint64_t asked, std::span<const NameDigest> names) const;
-  Instant fresh_until(const Entry& entry, bool accepted) const;
+  Duration ttl_of(const Verdict& verdict, const Keeping& keeping) const;
 
   const CacheOptions options_;
   const KeyedHash hash_;
-  size_t stripe_count_;
+  const size_t stripe_count_;
   std::unique_ptr<Stripe[]> stripes_;
   std::atomic<uint64_t> epoch_{0};
   mutable std::mutex recent_mutex_;  // taken inside a stripe's, never the other way about

@@ -27,7 +27,9 @@ SecretBuffer& SecretBuffer::operator=(SecretBuffer&& other) noexcept {
   return *this;
 }
 
-SecretBuffer::~SecretBuffer() { wipe(bytes_); }
+SecretBuffer::~SecretBuffer() {
+  wipe(bytes_);
+}
 
 void SecretBuffer::append(std::string_view more) {
   if (bytes_.size() + more.size() > bytes_.capacity()) grow(bytes_.size() + more.size());

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Shelf: a bounded number of cache entries, found by key and by name, of which the least recently used leaves first.
 //
-// Not thread-safe; a stripe of the cache holds two. Entries lie in slots that are linked by 32-bit numbers: with 100,000
-// users the pointers of ready-made lists would outweigh what they point at.
+// Not thread-safe; a stripe of the cache holds two. Entries lie in slots that are linked by 32-bit numbers: with
+// 100,000 users the pointers of ready-made lists would outweigh what they point at.
 #pragma once
 
 #include <array>
@@ -33,7 +33,7 @@ using NameDigest = uint64_t;
 inline constexpr size_t names_of_entry = 3;
 
 struct Entry {
-  Secret packed;       // the verdict, see pack(); empty for a mark
+  Secret packed;  // the verdict, see pack(); empty for a mark
   Instant stored_at{};
   Duration ttl{0};
   bool varies = false;  // no verdict: look again under the key that takes in the mail program's address

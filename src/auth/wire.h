@@ -72,11 +72,12 @@ struct HeardAnswer {
 struct HeardInvalidate {
   std::vector<std::string> users;  // never empty; "*" is all
 };
-struct HeardError {};            // `result=error` to something without an id: our hello is not understood
-struct HeardUnknown {            // an `op` of a later version
+struct HeardError {};  // `result=error` to something without an id: our hello is not understood
+struct HeardUnknown {  // an `op` of a later version
   std::string op;
 };
-using Heard = std::variant<HeardNothing, HeardGarbage, HeardHello, HeardAnswer, HeardInvalidate, HeardError, HeardUnknown>;
+using Heard =
+    std::variant<HeardNothing, HeardGarbage, HeardHello, HeardAnswer, HeardInvalidate, HeardError, HeardUnknown>;
 
 // Reads one line, without its LF.
 [[nodiscard]] Heard read_line(std::string_view line);

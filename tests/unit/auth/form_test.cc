@@ -14,7 +14,8 @@ using Pairs = std::vector<std::pair<std::string, std::string>>;
 
 Pairs pairs_of(const Form& form) {
   Pairs pairs;
-  for (size_t i = 0; i < form.size(); ++i) pairs.emplace_back(form.key(i), form.value(i));
+  for (size_t i = 0; i < form.size(); ++i)
+    pairs.emplace_back(form.key(i), form.value(i));
   return pairs;
 }
 
@@ -27,8 +28,7 @@ TEST(FormWriter, EncodesAsFormsDo) {
   FormWriter writer;
   writer.add("op", "verify").add("id", uint64_t{17}).add("user", "joe@example.test").add("password", "a b+c&d=e%\n\r");
   writer.add_filled("sni", "").add_filled("tls", "TLSv1.3");
-  EXPECT_EQ(line_of(writer),
-            "op=verify&id=17&user=joe%40example.test&password=a+b%2Bc%26d%3De%25%0A%0D&tls=TLSv1.3\n");
+  EXPECT_EQ(line_of(writer), "op=verify&id=17&user=joe%40example.test&password=a+b%2Bc%26d%3De%25%0A%0D&tls=TLSv1.3\n");
 }
 
 TEST(FormWriter, StartsAnewAfterFinish) {
@@ -56,7 +56,8 @@ TEST(FormWriter, RefusesALineBeyondTheLimit) {
 // Every byte survives the way there and back, as a key too, and no byte ends the line early.
 TEST(Form, ReadsWhatTheWriterWrites) {
   std::string all;
-  for (int byte = 0; byte < 256; ++byte) all += static_cast<char>(byte);
+  for (int byte = 0; byte < 256; ++byte)
+    all += static_cast<char>(byte);
   FormWriter writer;
   writer.add("user", all).add(all, "").add("", "no key").add("back", "1").add("back", "2");
   std::string line = line_of(writer);
@@ -106,7 +107,8 @@ TEST(Form, RefusesMalformedEscapes) {
 TEST(Form, HasLimits) {
   Form form;
   std::string many;
-  for (size_t i = 0; i < pairs_max; ++i) many += "a&";
+  for (size_t i = 0; i < pairs_max; ++i)
+    many += "a&";
   EXPECT_EQ(form.read(many), FormFault::None);
   EXPECT_EQ(form.size(), pairs_max);
   EXPECT_EQ(form.read(many + "a"), FormFault::TooManyPairs);
@@ -126,7 +128,8 @@ TEST(Form, HasAWordForEachFault) {
 
 std::vector<std::string> lines_of(LineSplitter& splitter) {
   std::vector<std::string> lines;
-  while (const std::optional<std::string_view> line = splitter.next()) lines.emplace_back(*line);
+  while (const std::optional<std::string_view> line = splitter.next())
+    lines.emplace_back(*line);
   return lines;
 }
 
@@ -139,7 +142,8 @@ TEST(LineSplitter, DoesNotCareWhereTheStreamIsCut) {
     splitter.feed(std::string_view(stream).substr(0, cut));
     std::vector<std::string> lines = lines_of(splitter);
     splitter.feed(std::string_view(stream).substr(cut));
-    for (std::string& line : lines_of(splitter)) lines.push_back(std::move(line));
+    for (std::string& line : lines_of(splitter))
+      lines.push_back(std::move(line));
     EXPECT_EQ(lines, expected) << "cut at " << cut;
     EXPECT_TRUE(splitter.in_mid_line());
     splitter.feed("\n");
@@ -150,7 +154,8 @@ TEST(LineSplitter, DoesNotCareWhereTheStreamIsCut) {
   std::vector<std::string> lines;
   for (const char byte : stream) {
     bytewise.feed(std::string_view(&byte, 1));
-    for (std::string& line : lines_of(bytewise)) lines.push_back(std::move(line));
+    for (std::string& line : lines_of(bytewise))
+      lines.push_back(std::move(line));
   }
   EXPECT_EQ(lines, expected);
 }

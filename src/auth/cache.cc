@@ -27,8 +27,16 @@ void append_field(SecretBuffer& message, std::string_view field) {
   message.append(field);
 }
 
-std::string_view bytes_of(const Digest& digest) {
-  return {reinterpret_cast<const char*>(digest.bytes.data()), digest.bytes.size()};
+template <size_t size>
+std::string_view view_of(const std::array<uint8_t, size>& bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), size};
+}
+
+// 17 bytes; the port is not in it.
+std::string address_bytes(const Endpoint& endpoint) {
+  std::string bytes(1, endpoint.v6 ? '6' : '4');
+  bytes.append(view_of(endpoint.address));
+  return bytes;
 }
 
 std::optional<Verdict> unpack(const Secret& packed) {
@@ -107,11 +115,12 @@ CacheKeys Cache::keys(const Question& question) const {
         std::string_view(question.tls), std::string_view(question.sni)}) {
     append_field(message, field);
   }
-  append_field(message, question.local.text());
+  append_field(message, address_bytes(question.local));
+  append_field(message, std::to_string(question.local.port));
   CacheKeys keys;
   keys.plain = digest(message.reveal());
   std::string with_client(1, of_question_and_client);
-  with_client.append(bytes_of(keys.plain)).append(question.client.address_text());
+  with_client.append(view_of(keys.plain.bytes)).append(address_bytes(question.client));
   keys.with_client = digest(with_client);
   keys.names[0] = name_digest(question.user);
   if (!question.authzid.empty()) keys.names[1] = name_digest(question.authzid);

@@ -85,7 +85,7 @@ using Heard =
 [[nodiscard]] Answer read_answer(const Form& form, BackPorts ports);
 
 // A verdict in the protocol's words without an id, as a form line without LF; read_answer() gives the same verdict
-// back. The cache keeps verdicts so: a tenth of the objects' size, in one wiped block. Empty if it were longer than
+// back. The cache keeps verdicts so: in one small block that is wiped as a whole. Empty if it were longer than
 // line_size_max.
 [[nodiscard]] Secret pack(const Verdict& verdict);
 

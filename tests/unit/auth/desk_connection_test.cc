@@ -160,6 +160,21 @@ TEST_F(DeskConnection, PutsAQuestionAgainOnlyOnce) {
   EXPECT_EQ(sent_ids(), Ids{2});
 }
 
+// A late answer cannot come on another connection: whatever has its id there is the helper's mistake.
+TEST_F(DeskConnection, ExpectsNoLateAnswersOnTheNextConnection) {
+  connect();
+  EXPECT_EQ(ask(1), "(later)");
+  EXPECT_EQ(sent_ids(), Ids{1});
+  wait(5s);
+  EXPECT_EQ(answers(), (Answers{{1, slow}}));
+  lose();
+  wait(100ms);
+  connect();
+  answer(1, ok_line);
+  EXPECT_EQ(desk.report().late, 0u);
+  EXPECT_EQ(ask(2), "(later)");
+}
+
 TEST_F(DeskConnection, DoesNotPutAgainForNobody) {
   connect();
   EXPECT_EQ(ask(1), "(later)");

@@ -181,6 +181,22 @@ TEST_F(DeskQuestions, LateAnswersGoIntoTheCache) {
   EXPECT_EQ(ask(3), ok_line);
 }
 
+// Late answers are awaited for as many questions as may be in flight, the latest ones.
+TEST_F(DeskQuestions, AwaitsABoundedNumberOfLateAnswers) {
+  for (Ticket ticket = 1; ticket <= 8; ++ticket) {
+    EXPECT_EQ(ask(ticket, "user" + std::to_string(ticket)), "(later)");
+    EXPECT_EQ(sent_ids(), Ids{ticket});
+    if (ticket == 4) wait(5s);
+  }
+  wait(5s);
+  EXPECT_EQ(answers().size(), 8u);
+  for (uint64_t id = 1; id <= 8; ++id)
+    answer(id, ok_line);
+  EXPECT_EQ(desk.report().late, 4u);
+  EXPECT_EQ(ask(9, "user4"), "(later)");
+  EXPECT_EQ(ask(10, "user5"), ok_line);
+}
+
 // But not when the same question was put again since: then the newer answer counts.
 TEST_F(DeskQuestions, LateAnswersDoNotOverrideNewerOnes) {
   EXPECT_EQ(ask(1), "(later)");

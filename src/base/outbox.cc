@@ -52,9 +52,13 @@ void Outbox::landed(BlockPool& pool, bool secret) {
   pool.give(std::exchange(flying_, nullptr), secret);
 }
 
-void Outbox::drop(BlockPool& pool, bool secret) {
-  pool.give(std::exchange(flying_, nullptr), secret);
+void Outbox::drop_waiting(BlockPool& pool, bool secret) {
   pool.give(std::exchange(waiting_, nullptr), secret);
+}
+
+void Outbox::drop(BlockPool& pool, bool secret) {
+  landed(pool, secret);
+  drop_waiting(pool, secret);
 }
 
 }  // namespace postern

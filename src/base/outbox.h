@@ -30,6 +30,7 @@ class Outbox {
 
   bool idle() const { return flying_ == nullptr && waiting_ == nullptr; }
   bool flying() const { return flying_ != nullptr; }
+  size_t flying_size() const { return flying_ == nullptr ? 0 : flying_->size; }
   // Bytes waiting behind those in flight.
   size_t waiting_size() const { return waiting_ == nullptr ? 0 : waiting_->size; }
 
@@ -37,6 +38,8 @@ class Outbox {
   // wiped when it held a secret.
   std::span<const char> launch();
   void landed(BlockPool& pool, bool secret);
+  // Forgets what waits; what is in flight still lands.
+  void drop_waiting(BlockPool& pool, bool secret);
   // Forgets all bytes, those in flight included: only when the kernel holds nothing any more.
   void drop(BlockPool& pool, bool secret);
 

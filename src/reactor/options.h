@@ -9,7 +9,8 @@
 
 namespace postern::reactor {
 
-// Which of the kernel's newer abilities to use. `Floor` does without all that Linux 6.1 lacks, for comparison and trouble.
+// Which of the kernel's newer abilities to use. `Floor` does without all that Linux 6.1 lacks, for comparison and
+// trouble.
 enum class KernelFeatures : uint8_t { Auto, Floor };
 
 struct Options {

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "daemon/gate.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <poll.h>
+#include <pwd.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "base/check.h"
+#include "daemon/setup.h"
+#include "tls/digest.h"
+#include "tls/random.h"
+
+namespace postern::daemon {
+namespace {
+
+// What the process needs beside its sessions: listeners, the helper's sockets, logs, configuration files.
+constexpr uint32_t spare_descriptors = 64;
+
+uint32_t usable_cores() {
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  if (sched_getaffinity(0, sizeof cores, &cores) != 0) return 1;
+  return static_cast<uint32_t>(std::max(1, CPU_COUNT(&cores)));
+}
+
+auth::KeyedHash make_keyed_hash() {
+  std::string key(32, '\0');
+  tls::random_bytes(key.data(), key.size());
+  return [key](std::string_view bytes) { return tls::hmac_sha256(key, bytes); };
+}
+
+}  // namespace
+
+Gate::Gate(config::Config config) : config_(std::move(config)) {}
+
+Gate::~Gate() {
+  reactors_.clear();
+  log_.stop();
+}
+
+void Gate::log(LogLine line) {
+  log_.write(line);
+}
+
+absl::Status Gate::start() {
+  log_.set_level(config_.log.level);
+  if (absl::Status status = raise_descriptor_limit(); !status.ok()) return status;
+  absl::StatusOr<std::shared_ptr<const session::Setup>> setup = build_setup(config_, tickets_);
+  if (!setup.ok()) return setup.status();
+  setup_ = *std::move(setup);
+  if (config_.reactor.reactors == 0) config_.reactor.reactors = usable_cores();
+  listening_ = std::make_unique<Listening>(config_.reactor.reactors);
+  if (absl::Status status = listening_->update(config_.session.listeners); !status.ok()) return status;
+  if (absl::Status status = drop_privileges(); !status.ok()) return status;
+  // A core file would hold every password of the moment.
+  prctl(PR_SET_DUMPABLE, 0);
+  return start_reactors();
+}
+
+absl::Status Gate::raise_descriptor_limit() {
+  rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return absl::InternalError("the limit on open files cannot be read");
+  limit.rlim_cur = limit.rlim_max;
+  (void)setrlimit(RLIMIT_NOFILE, &limit);
+  getrlimit(RLIMIT_NOFILE, &limit);
+  // A reactor's table of direct descriptors may be as large as the process's limit, each for itself; it takes two
+  // descriptors a session. SO_REUSEPORT does not spread evenly, so each reactor may hold all of them where that fits.
+  const uint64_t table = std::min<uint64_t>(limit.rlim_cur, 1u << 20);
+  sessions_each_ =
+      static_cast<uint32_t>(std::min<uint64_t>(table / 2, config_.session.limits.sessions + spare_descriptors));
+  if (table < 2 * spare_descriptors) {
+    return absl::ResourceExhaustedError(absl::StrFormat(
+        "only %u open files are allowed: raise the limit (`ulimit -n`, LimitNOFILE= under systemd)", table));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Gate::drop_privileges() {
+  if (config_.user.empty()) return absl::OkStatus();
+  const passwd* user = getpwnam(config_.user.c_str());
+  if (user == nullptr) {
+    return absl::NotFoundError(
+        absl::StrFormat("%s: gate.user: there is no user \"%s\" on this machine", config_.file, config_.user));
+  }
+  if (geteuid() == user->pw_uid) return absl::OkStatus();
+  if (initgroups(user->pw_name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 || setuid(user->pw_uid) != 0) {
+    return absl::PermissionDeniedError(
+        absl::StrFormat("cannot become user \"%s\": %s. Start as root, or leave gate.user "
+                        "out and start as that user",
+                        config_.user, strerror(errno)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Gate::start_reactors() {
+  cache_ = std::make_unique<auth::Cache>(config_.auth.cache, make_keyed_hash());
+  shared_ = std::make_unique<reactor::Shared>(*cache_, [this](const LogLine& line) { log_.write(line); });
+  const uint32_t count = config_.reactor.reactors;
+  for (uint32_t number = 0; number < count; ++number) {
+    reactor::ReactorOptions options;
+    options.number = number;
+    options.sessions_max = sessions_each_;
+    options.floor_features = config_.reactor.kernel_features == reactor::KernelFeatures::Floor;
+    options.auth = config_.auth;
+    reactors_.push_back(
+        std::make_unique<reactor::Reactor>(std::move(options), setup_, listening_->of(number), *shared_));
+    if (absl::Status status = reactors_.back()->start(); !status.ok()) return status;
+  }
+  if (uint64_t{sessions_each_} * count < config_.session.limits.sessions) {
+    log(LogLine(Severity::Warning, "limits")
+            .add("sessions", uint64_t{config_.session.limits.sessions})
+            .add("possible", uint64_t{sessions_each_} * count)
+            .say("the limit on open files allows for fewer sessions than limits.sessions: raise LimitNOFILE"));
+  }
+  return absl::OkStatus();
+}
+
+void Gate::run() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1})
+    sigaddset(&signals, number);
+  const int signal_fd = signalfd(-1, &signals, SFD_CLOEXEC);
+  CHECK(signal_fd >= 0);
+  log_.start(config_.log.target == config::LogTarget::Syslog ? control::LogSink::Target::Syslog
+                                                             : control::LogSink::Target::Stderr);
+  log(LogLine(Severity::Notice, "started")
+          .add("version", POSTERN_VERSION)
+          .add("reactors", reactors_.size())
+          .add("listeners", config_.session.listeners.size()));
+  Instant rotate_at = std::chrono::steady_clock::now() + config_.tls.ticket_rotation;
+  while (!is_done()) {
+    const auto now = std::chrono::steady_clock::now();
+    auto wait = std::chrono::duration_cast<Duration>(rotate_at - now) + Duration(1);
+    if (draining_) wait = std::min(wait, Duration(20));
+    pollfd waiting{signal_fd, POLLIN, 0};
+    if (poll(&waiting, 1, static_cast<int>(std::clamp<int64_t>(wait.count(), 0, INT32_MAX))) == 1) {
+      signalfd_siginfo info;
+      if (::read(signal_fd, &info, sizeof info) != sizeof info) continue;
+      if (info.ssi_signo == SIGHUP) reload();
+      if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) drain();
+      if (info.ssi_signo == SIGUSR1) {
+        for (const auto& reactor : reactors_)
+          reactor->post(reactor::Report{});
+      }
+    }
+    if (std::chrono::steady_clock::now() >= rotate_at) {
+      tickets_.rotate();
+      rotate_at = std::chrono::steady_clock::now() + config_.tls.ticket_rotation;
+    }
+  }
+  for (const auto& reactor : reactors_)
+    reactor->join();
+  log(LogLine(Severity::Notice, "stopped"));
+  ::close(signal_fd);
+}
+
+bool Gate::is_done() const {
+  return draining_ &&
+         std::all_of(reactors_.begin(), reactors_.end(), [](const auto& reactor) { return reactor->done(); });
+}
+
+void Gate::drain() {
+  if (draining_) {
+    // Asked twice: somebody is in a hurry.
+    for (const auto& reactor : reactors_)
+      reactor->post(reactor::Drain{Duration(0)});
+    return;
+  }
+  draining_ = true;
+  log(LogLine(Severity::Notice, "draining")
+          .add("seconds", static_cast<uint64_t>(config_.reactor.drain_timeout.count() / 1000)));
+  for (const auto& reactor : reactors_)
+    reactor->post(reactor::Drain{config_.reactor.drain_timeout});
+}
+
+// Either everything of the new file takes effect, or nothing.
+void Gate::reload() {
+  if (draining_) return;
+  config::LoadResult loaded = config::load_file(config_.file);
+  for (const config::Problem& problem : loaded.problems) {
+    log(LogLine(Severity::Error, "reload").say(problem.sentence()));
+  }
+  for (const config::Problem& warning : loaded.warnings) {
+    log(LogLine(Severity::Warning, "reload").say(warning.sentence()));
+  }
+  absl::Status status;
+  std::shared_ptr<const session::Setup> setup;
+  if (loaded.config) {
+    absl::StatusOr<std::shared_ptr<const session::Setup>> built = build_setup(*loaded.config, tickets_);
+    status = built.status();
+    if (built.ok()) {
+      setup = *std::move(built);
+      status = listening_->update(loaded.config->session.listeners);
+    }
+  }
+  if (!loaded.config || !status.ok()) {
+    log(LogLine(Severity::Error, "reload")
+            .say(absl::StrFormat("the old configuration stays in force. %s", std::string(status.message()))));
+    return;
+  }
+  std::string kept;
+  if (loaded.config->auth.mode != config_.auth.mode || loaded.config->auth.helper != config_.auth.helper)
+    kept += " auth";
+  const uint32_t reactors = loaded.config->reactor.reactors;
+  if (reactors != 0 && reactors != config_.reactor.reactors) kept += " gate.reactors";
+  if (!kept.empty()) {
+    log(LogLine(Severity::Warning, "reload")
+            .add("unchanged", kept)
+            .say("these settings take effect at the next start"));
+  }
+  config_.session = loaded.config->session;
+  config_.tls = loaded.config->tls;
+  config_.reactor.drain_timeout = loaded.config->reactor.drain_timeout;
+  log_.set_level(loaded.config->log.level);
+  setup_ = setup;
+  for (size_t number = 0; number < reactors_.size(); ++number) {
+    reactors_[number]->post(reactor::Reload{setup_, listening_->of(static_cast<uint32_t>(number))});
+  }
+  log(LogLine(Severity::Notice, "reloaded").add("file", config_.file));
+}
+
+}  // namespace postern::daemon

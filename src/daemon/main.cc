@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// postern: the gate. main() is the list of its steps.
+#include <getopt.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <optional>
+#include <string>
+
+#include "config/config.h"
+#include "daemon/gate.h"
+#include "daemon/setup.h"
+#include "tls/context.h"
+
+namespace postern::daemon {
+namespace {
+
+constexpr char usage[] =
+    "postern: the mail gate\n"
+    "\n"
+    "usage: postern [-c FILE]            serve, as FILE says\n"
+    "       postern --check [-c FILE]    say everything that is wrong with FILE, and serve nothing\n"
+    "       postern --settings           list every setting with its default and its meaning\n"
+    "       postern --version | --help\n"
+    "\n"
+    "FILE is /etc/postern/postern.toml unless told otherwise.\n"
+    "SIGHUP reads FILE anew, SIGTERM drains and ends, SIGUSR1 logs a line of figures for each reactor.\n";
+
+struct Command {
+  enum class What { Serve, Check, Settings, Version, Help } what = What::Serve;
+  std::string file = "/etc/postern/postern.toml";
+};
+
+std::optional<Command> parse(int argc, char** argv) {
+  static constexpr option options[] = {
+      {"config", required_argument, nullptr, 'c'}, {"check", no_argument, nullptr, 'k'},
+      {"settings", no_argument, nullptr, 's'},     {"version", no_argument, nullptr, 'V'},
+      {"help", no_argument, nullptr, 'h'},         {nullptr, 0, nullptr, 0}};
+  Command command;
+  int letter;
+  while ((letter = getopt_long(argc, argv, "c:h", options, nullptr)) != -1) {
+    switch (letter) {
+      case 'c':
+        command.file = optarg;
+        break;
+      case 'k':
+        command.what = Command::What::Check;
+        break;
+      case 's':
+        command.what = Command::What::Settings;
+        break;
+      case 'V':
+        command.what = Command::What::Version;
+        break;
+      case 'h':
+        command.what = Command::What::Help;
+        break;
+      default:
+        return std::nullopt;
+    }
+  }
+  if (optind != argc) {
+    fprintf(stderr, "postern: unexpected argument \"%s\"\n", argv[optind]);
+    return std::nullopt;
+  }
+  return command;
+}
+
+// Prints problems and warnings; the configuration if there is none of the former.
+std::optional<config::Config> load(const std::string& file) {
+  config::LoadResult result = config::load_file(file);
+  for (const config::Problem& warning : result.warnings)
+    fprintf(stderr, "warning: %s\n", warning.sentence().c_str());
+  for (const config::Problem& problem : result.problems)
+    fprintf(stderr, "%s\n", problem.sentence().c_str());
+  return std::move(result.config);
+}
+
+int fail(const absl::Status& status) {
+  fprintf(stderr, "postern: %s\n", std::string(status.message()).c_str());
+  return 1;
+}
+
+int check(const std::string& file) {
+  const std::optional<config::Config> config = load(file);
+  if (!config) return 1;
+  // The certificates themselves, too: a key that does not fit is found now, not at the next start.
+  tls::TicketKeys tickets;
+  const absl::StatusOr<std::shared_ptr<const session::Setup>> setup = build_setup(*config, tickets);
+  if (!setup.ok()) return fail(setup.status());
+  printf("%s: no errors\n", file.c_str());
+  return 0;
+}
+
+int serve(const std::string& file) {
+  std::optional<config::Config> config = load(file);
+  if (!config) return 1;
+  Gate gate(*std::move(config));
+  if (const absl::Status status = gate.start(); !status.ok()) return fail(status);
+  gate.run();
+  return 0;
+}
+
+// Signals are read by the main thread, from a descriptor; no thread is ever interrupted by one.
+void block_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1})
+    sigaddset(&signals, number);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+}
+
+}  // namespace
+}  // namespace postern::daemon
+
+int main(int argc, char** argv) {
+  using postern::daemon::Command;
+  const std::optional<Command> command = postern::daemon::parse(argc, argv);
+  if (!command) {
+    fputs(postern::daemon::usage, stderr);
+    return 2;
+  }
+  postern::daemon::block_signals();
+  postern::tls::start_library();
+  switch (command->what) {
+    case Command::What::Help:
+      fputs(postern::daemon::usage, stdout);
+      return 0;
+    case Command::What::Version:
+      printf("postern %s\n", POSTERN_VERSION);
+      return 0;
+    case Command::What::Settings:
+      fputs(postern::config::settings_text().c_str(), stdout);
+      return 0;
+    case Command::What::Check:
+      return postern::daemon::check(command->file);
+    case Command::What::Serve:
+      return postern::daemon::serve(command->file);
+  }
+  return 2;
+}

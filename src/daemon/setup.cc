@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "daemon/setup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "base/secret.h"
+
+namespace postern::daemon {
+namespace {
+
+// The usual place of the system's collection on Debian, and on Fedora and its kin.
+constexpr const char* system_ca_files[] = {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"};
+
+// Larger than any chain or collection of CAs.
+constexpr size_t pem_size_max = 8 << 20;
+
+absl::StatusOr<Secret> read_file(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return absl::NotFoundError(absl::StrFormat("%s: %s", path, strerror(errno)));
+  std::string text;
+  char part[16384];
+  ssize_t size;
+  while ((size = ::read(fd, part, sizeof part)) > 0 && text.size() < pem_size_max) {
+    // Grown by hand, so that no shorter copy of a key is left behind by the string.
+    std::string longer;
+    longer.reserve(text.size() + static_cast<size_t>(size));
+    longer.append(text).append(part, static_cast<size_t>(size));
+    wipe(text);
+    text = std::move(longer);
+  }
+  wipe(part, sizeof part);
+  const int error = size < 0 ? errno : 0;
+  ::close(fd);
+  Secret contents = Secret::take(text);
+  if (error != 0) return absl::InternalError(absl::StrFormat("%s: %s", path, strerror(error)));
+  return contents;
+}
+
+void add_fault(std::string& faults, const absl::Status& status) {
+  if (!faults.empty()) faults += "\n";
+  faults += std::string(status.message());
+}
+
+absl::StatusOr<std::unique_ptr<tls::FrontContext>> build_front(const config::Config& config, tls::TicketKeys& tickets) {
+  std::vector<tls::CertificatePem> certificates;
+  std::string faults;
+  for (const tls::CertificateOptions& options : config.tls.certificates) {
+    absl::StatusOr<Secret> chain = read_file(options.chain);
+    absl::StatusOr<Secret> key = read_file(options.key);
+    if (!chain.ok()) add_fault(faults, chain.status());
+    if (!key.ok()) add_fault(faults, key.status());
+    if (!chain.ok() || !key.ok()) continue;
+    certificates.push_back({options.chain, options.key, std::string(chain->reveal()), *std::move(key)});
+  }
+  if (!faults.empty()) return absl::NotFoundError(faults);
+  return tls::FrontContext::load(certificates, config.tls.min_version, tickets);
+}
+
+absl::StatusOr<std::unique_ptr<tls::BackContext>> build_back(const session::PoolOptions& pool,
+                                                             const config::Config& config) {
+  std::string path = pool.tls_ca;
+  if (path.empty()) {
+    for (const char* candidate : system_ca_files) {
+      if (::access(candidate, R_OK) == 0) path = candidate;
+    }
+  }
+  if (path.empty()) {
+    return absl::NotFoundError(
+        absl::StrFormat("pool \"%s\" uses TLS, but there is no collection of CA certificates on this machine: install "
+                        "ca-certificates, or name a file with `tls_ca`",
+                        pool.name));
+  }
+  absl::StatusOr<Secret> ca = read_file(path);
+  if (!ca.ok()) return ca.status();
+  return tls::BackContext::load(ca->reveal(), path, config.tls.min_version);
+}
+
+std::string machine_name() {
+  char name[256] = {};
+  return ::gethostname(name, sizeof name - 1) == 0 ? std::string(name) : std::string("localhost");
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<const session::Setup>> build_setup(const config::Config& config,
+                                                                  tls::TicketKeys& tickets) {
+  auto setup = std::make_shared<session::Setup>();
+  setup->options = config.session;
+  if (setup->options.hostname.empty()) setup->options.hostname = machine_name();
+  setup->mode = config.auth.mode;
+  absl::StatusOr<std::unique_ptr<tls::FrontContext>> front = build_front(config, tickets);
+  if (!front.ok()) return front.status();
+  setup->front_tls = *std::move(front);
+  for (const session::PoolOptions& options : config.session.pools) {
+    session::Pool pool{options, nullptr};
+    if (options.tls != auth::BackTls::None) {
+      absl::StatusOr<std::unique_ptr<tls::BackContext>> back = build_back(options, config);
+      if (!back.ok()) return back.status();
+      pool.tls = *std::move(back);
+    }
+    setup->pools.emplace(options.name, std::move(pool));
+  }
+  return std::shared_ptr<const session::Setup>(std::move(setup));
+}
+
+}  // namespace postern::daemon

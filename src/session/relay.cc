@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The relay: bytes in at one side, out at the other. No look-up, no allocation beyond lent blocks, no log line.
+#include <algorithm>
+
+#include "session/session.h"
+
+namespace postern::session {
+namespace {
+
+// One side has hung up; the other one may finish its answer, but not hold the session for half an hour.
+constexpr Duration half_closed_timeout = std::chrono::seconds(60);
+
+}  // namespace
+
+void Session::relay(Side from, std::span<const char> bytes, Instant now) {
+  auto& relaying = std::get<Relaying>(state_);
+  touch(now);
+  if (from == Side::Front) {
+    const bool whole = pass(front_, back_, relaying.bytes_in, bytes);
+    if (!whole) return finish(EndReason::FrontTls, now);
+    if (front_.ended) relay_ended(Side::Front, now);
+    return;
+  }
+  const bool whole = pass(back_, front_, relaying.bytes_out, bytes);
+  if (!whole) return finish(EndReason::BackTls, now);
+  if (back_.ended) relay_ended(Side::Back, now);
+}
+
+// False when TLS broke on either side. A close_notify sets from.ended.
+bool Session::pass(Leg& from, Leg& to, uint64_t& count, std::span<const char> bytes) {
+  if (!from.channel) {
+    count += bytes.size();
+    if (to.channel) return to.channel.write({bytes.data(), bytes.size()}, to.out, surroundings_.pool);
+    to.out.append(surroundings_.pool, {bytes.data(), bytes.size()});
+    return true;
+  }
+  while (std::optional<std::span<const char>> record = from.channel.next_record(bytes)) {
+    if (!pass_record(from, to, count, *record)) return false;
+    if (from.ended) return true;
+  }
+  return from.channel.failure() == tls::Failure::None;
+}
+
+bool Session::pass_record(Leg& from, Leg& to, uint64_t& count, std::span<const char> record) {
+  BlockPool& pool = surroundings_.pool;
+  tls::Channel::Read read;
+  bool passed = true;
+  if (!to.channel) {
+    // Straight into what will be sent.
+    read = from.channel.read(record, to.out.reserve(pool, record.size()), from.out, pool);
+    to.out.commit(read.size);
+    to.out.settle(pool);
+  } else {
+    Block* block = pool.take(record.size());
+    read = from.channel.read(record, {block->data(), block->capacity}, from.out, pool);
+    if (read.size != 0) passed = to.channel.write({block->data(), read.size}, to.out, pool);
+    pool.give(block, false);
+  }
+  count += read.size;
+  if (read.kind == tls::Channel::Read::Kind::Closed) from.ended = true;
+  return passed && read.kind != tls::Channel::Read::Kind::Failed;
+}
+
+void Session::touch(Instant now) {
+  const Duration idle_timeout = surroundings_.setup->options.limits.idle_timeout;
+  deadline_ = now + (front_.ended ? std::min(half_closed_timeout, idle_timeout) : idle_timeout);
+}
+
+void Session::relay_ended(Side side, Instant now) {
+  // The mail server has said its last: send it on, say close_notify, and go. What the mail program still has to say
+  // nobody would hear.
+  if (side == Side::Back) return finish(front_.ended ? EndReason::FrontClosed : EndReason::BackClosed, now);
+  // The mail program has said its last, but may wait for answers: the mail server gets the end and goes on.
+  if (back_.channel) back_.channel.close(back_.out, surroundings_.pool);
+  touch(now);
+}
+
+}  // namespace postern::session

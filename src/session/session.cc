@@ -1,0 +1,520 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The front of a session: from the first byte to complete credentials, and the end.
+#include "session/session.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "base/check.h"
+
+namespace postern::session {
+namespace {
+
+// Unsent answers beyond this stop the reading: a mail program that asks without listening.
+constexpr size_t unsent_answers_max = 4096;
+// How long the last bytes may take, how long a mail program may take to hang up at close_notify, and then at our FIN.
+constexpr Duration flush_timeout = std::chrono::seconds(10);
+constexpr Duration notify_timeout = std::chrono::milliseconds(250);
+constexpr Duration finish_timeout = std::chrono::seconds(2);
+
+// The one application protocol that a dialect's listener serves (IANA's names).
+std::string_view alpn_of(Dialect dialect) {
+  switch (dialect) {
+    case Dialect::Imap:
+      return "imap";
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string_view end_word(EndReason reason) {
+  switch (reason) {
+    case EndReason::FrontClosed:
+      return "front-closed";
+    case EndReason::BackClosed:
+      return "back-closed";
+    case EndReason::Logout:
+      return "logout";
+    case EndReason::FrontReset:
+      return "front-reset";
+    case EndReason::BackReset:
+      return "back-reset";
+    case EndReason::FrontTls:
+      return "front-tls";
+    case EndReason::BackTls:
+      return "back-tls";
+    case EndReason::BadCommands:
+      return "bad-commands";
+    case EndReason::LoginAttempts:
+      return "login-attempts";
+    case EndReason::TooLong:
+      return "too-long";
+    case EndReason::NotThisProtocol:
+      return "not-this-protocol";
+    case EndReason::ProxyHeader:
+      return "proxy-header";
+    case EndReason::HandshakeTimeout:
+      return "handshake-timeout";
+    case EndReason::LoginTimeout:
+      return "login-timeout";
+    case EndReason::IdleTimeout:
+      return "idle-timeout";
+    case EndReason::SessionLimit:
+      return "session-limit";
+    case EndReason::Drained:
+      return "drained";
+  }
+  return "unknown";
+}
+
+Session::Session(Surroundings& surroundings, uint16_t listener, const Endpoint& front, const Endpoint& local,
+                 uint64_t id, bool over_limit, Instant now)
+    : surroundings_(surroundings),
+      setup_(surroundings.setup),
+      front_endpoint_(front),
+      local_endpoint_(local),
+      id_(id),
+      began_(now),
+      deadline_(now + setup_->options.limits.handshake_timeout),
+      login_deadline_(now + setup_->options.limits.login_timeout),
+      listener_(listener) {
+  surroundings_.counters.accepted++;
+  begin(over_limit, now);
+}
+
+Session::~Session() {
+  front_.out.drop(surroundings_.pool, holds_secrets());
+  back_.out.drop(surroundings_.pool, holds_secrets());
+}
+
+const ListenerOptions& Session::listener() const {
+  return setup_->options.listeners[listener_];
+}
+const Limits& Session::limits() const {
+  return setup_->options.limits;
+}
+
+std::string Session::id_text() const {
+  return absl::StrFormat("%016x", id_);
+}
+
+LogLine& Session::log(Severity severity, std::string_view event) {
+  LogLine& line = surroundings_.logs.emplace_back(severity, event);
+  line.add("session", id_text()).add("front", front_endpoint_.text());
+  return line;
+}
+
+void Session::enter(State next) {
+  CHECK(is_legal_move(state_.index(), next.index()));
+  state_ = std::move(next);
+}
+
+// ---- The beginning -------------------------------------------------------------------------------------------------
+
+void Session::begin(bool over_limit, Instant now) {
+  if (over_limit) {
+    surroundings_.counters.turned_away++;
+    // In clear the dialect has words for it; a TLS handshake for them would cost what the limit is to save.
+    const bool in_clear = listener().tls != FrontTls::Implicit && !listener().proxy_protocol;
+    if (in_clear) {
+      begin_login(false, {});
+      return finish(EndReason::SessionLimit, now, login()->front.bye("Too many sessions, try again later"));
+    }
+    return finish(EndReason::SessionLimit, now);
+  }
+  if (!listener().proxy_protocol) return begin_front();
+  const auto& trusted = listener().trusted;
+  const bool is_trusted =
+      std::any_of(trusted.begin(), trusted.end(), [&](const Network& net) { return net.contains(front_endpoint_); });
+  if (!is_trusted) {
+    log(Severity::Warning, "proxy-header")
+        .add("reason", "not-trusted")
+        .say("this address is not in the listener's `trusted` networks");
+    return finish(EndReason::ProxyHeader, now);
+  }
+  state_ = AwaitingProxyHeader{std::make_unique<proxy_header::Reader>()};
+}
+
+void Session::begin_front() {
+  if (listener().tls == FrontTls::Implicit) {
+    enter(Handshaking{});
+    return;
+  }
+  begin_login(false, {});
+}
+
+void Session::take_proxy_header(std::span<const char>& bytes, Instant now) {
+  proxy_header::Reader& reader = *std::get<AwaitingProxyHeader>(state_).reader;
+  const proxy_header::Step step = reader.feed({bytes.data(), bytes.size()});
+  if (std::holds_alternative<proxy_header::NeedBytes>(step)) {
+    bytes = {};
+    return;
+  }
+  if (const auto* bad = std::get_if<proxy_header::Bad>(&step)) {
+    log(Severity::Warning, "proxy-header").add("reason", proxy_header::bad_word(*bad));
+    return finish(EndReason::ProxyHeader, now);
+  }
+  const auto& header = std::get<proxy_header::Header>(step);
+  bytes = bytes.subspan(header.consumed);
+  if (const auto* proxied = std::get_if<proxy_header::Proxied>(&header.from)) {
+    front_endpoint_ = proxied->source;
+    local_endpoint_ = proxied->destination;
+  }
+  begin_front();
+}
+
+void Session::received(Side side, std::span<const char> bytes, Instant now) {
+  if (side == Side::Back) {
+    if (std::holds_alternative<Relaying>(state_)) return relay(Side::Back, bytes, now);
+    if (std::holds_alternative<LoggingInBack>(state_)) return take_back_login(bytes, now);
+    return;
+  }
+  // One receive may end a header, hold a handshake and begin a command.
+  while (!bytes.empty()) {
+    if (std::holds_alternative<Relaying>(state_)) return relay(Side::Front, bytes, now);
+    if (std::holds_alternative<Closing>(state_)) return;
+    if (std::holds_alternative<AwaitingProxyHeader>(state_)) {
+      take_proxy_header(bytes, now);
+    } else if (std::holds_alternative<Handshaking>(state_)) {
+      shake_hands(bytes, now);
+    } else {
+      take_front_plain(bytes, now);
+      bytes = {};
+    }
+  }
+}
+
+// ---- The front's handshake -----------------------------------------------------------------------------------------
+
+void Session::shake_hands(std::span<const char>& bytes, Instant now) {
+  if (!front_.channel && !make_channel(bytes, now)) return;
+  while (std::optional<std::span<const char>> record = front_.channel.next_record(bytes)) {
+    if (!handshake_stepped(front_.channel.shake_hands(*record, front_.out, surroundings_.pool), now)) return;
+  }
+  if (front_.channel.failure() != tls::Failure::None) handshake_failed(front_.channel.failure(), now);
+}
+
+// Gathers the ClientHello; once it is whole, chooses the certificate, makes the channel and takes the handshake's first
+// step. True when the handshake goes on with what is left of `bytes`.
+bool Session::make_channel(std::span<const char>& bytes, Instant now) {
+  Handshaking::Opening& opening = *std::get<Handshaking>(state_).opening;
+  tls::ClientHelloReader::Status status = tls::ClientHelloReader::Status::NeedRecord;
+  while (status == tls::ClientHelloReader::Status::NeedRecord) {
+    const std::optional<std::span<const char>> record = opening.records.next(bytes);
+    if (!record) {
+      const bool is_text = opening.records.fault() == tls::RecordReader::Fault::NotTls;
+      if (is_text) handshake_failed(tls::Failure::NotTls, now);
+      if (opening.records.fault() == tls::RecordReader::Fault::TooLong) handshake_failed(tls::Failure::BadRecord, now);
+      return false;
+    }
+    status = opening.hello.feed(*record);
+  }
+  if (status != tls::ClientHelloReader::Status::Done) {
+    handshake_failed(tls::Failure::BadHello, now);
+    return false;
+  }
+  const tls::ClientHello& hello = opening.hello.hello();
+  const std::string_view alpn = hello.alpn.empty() ? std::string_view() : alpn_of(listener().dialect);
+  front_.channel = tls::Channel::open_front(setup_->front_tls->choose(hello), alpn);
+  if (!front_.channel) {
+    handshake_failed(tls::Failure::Internal, now);
+    return false;
+  }
+  return handshake_stepped(front_.channel.shake_hands(opening.hello.records(), front_.out, surroundings_.pool), now);
+}
+
+// True when the handshake needs more; false when it is done or has failed, and the session is in another state.
+bool Session::handshake_stepped(tls::Channel::Step step, Instant now) {
+  if (step == tls::Channel::Step::NeedBytes) return true;
+  if (step == tls::Channel::Step::Failed) {
+    handshake_failed(front_.channel.failure(), now);
+    return false;
+  }
+  surroundings_.counters.handshakes++;
+  if (front_.channel.resumed()) surroundings_.counters.handshakes_resumed++;
+  auto& handshaking = std::get<Handshaking>(state_);
+  begin_login(handshaking.after_starttls, handshaking.opening->hello.hello().server_name);
+  return false;
+}
+
+void Session::handshake_failed(tls::Failure failure, Instant now) {
+  surroundings_.counters.handshakes_failed++;
+  LogLine& line = log(Severity::Notice, "handshake-failed");
+  line.add("reason", tls::failure_word(failure));
+  const tls::ClientHello& hello = std::get<Handshaking>(state_).opening->hello.hello();
+  if (hello.version_max != 0) line.add("offered", tls::version_name(hello.version_max));
+  if (!hello.server_name.empty()) line.add("sni", hello.server_name);
+  if (failure == tls::Failure::NotTls) {
+    line.say(
+        "TLS must begin here, and the mail program sent something else: is it set to STARTTLS, or to no encryption?");
+  } else if (front_.channel.library_error() != 0) {
+    line.add("library", absl::StrFormat("%d", front_.channel.library_error()));
+  }
+  finish(EndReason::FrontTls, now);
+}
+
+// ---- The dialect's front -------------------------------------------------------------------------------------------
+
+void Session::begin_login(bool after_starttls, std::string sni) {
+  const bool tls_active = static_cast<bool>(front_.channel);
+  protocol::FrontOptions options;
+  options.hostname = setup_->options.hostname;
+  options.tls_active = tls_active;
+  options.starttls_offered = listener().tls == FrontTls::StartTls;
+  options.login_allowed = tls_active || listener().login_without_tls;
+  options.line_size = limits().line_size;
+  options.literal_size = limits().literal_size;
+  options.bad_commands = limits().bad_commands;
+  options.login_attempts = limits().login_attempts;
+  auto login = std::make_unique<Login>(std::move(options));
+  login->sni = std::move(sni);
+  // After STARTTLS no greeting comes again (RFC 9051, section 6.2.1).
+  if (!after_starttls) say(front_, login->front.greeting());
+  enter(LoggingIn{std::move(login)});
+  deadline_ = login_deadline_;
+}
+
+Login* Session::login() {
+  return std::visit(
+      [](auto& state) -> Login* {
+        if constexpr (requires { state.login; }) {
+          return state.login.get();
+        } else {
+          return nullptr;
+        }
+      },
+      state_);
+}
+
+void Session::take_front_plain(std::span<const char> bytes, Instant now) {
+  imap::Front& front = login()->front;
+  if (!front_.channel) {
+    front.feed({bytes.data(), bytes.size()});
+    return steer_front(now);
+  }
+  BlockPool& pool = surroundings_.pool;
+  while (std::optional<std::span<const char>> record = front_.channel.next_record(bytes)) {
+    Block* block = pool.take(record->size());
+    const tls::Channel::Read read = front_.channel.read(*record, {block->data(), block->capacity}, front_.out, pool);
+    block->size = static_cast<uint32_t>(read.size);
+    front.feed({block->data(), read.size});
+    pool.give(block, true);
+    if (read.kind == tls::Channel::Read::Kind::Closed) {
+      front_.ended = true;
+      break;
+    }
+    if (read.kind == tls::Channel::Read::Kind::Failed) break;
+  }
+  if (front_.channel.failure() != tls::Failure::None) {
+    log(Severity::Notice, "tls-failed").add("reason", tls::failure_word(front_.channel.failure()));
+    return finish(EndReason::FrontTls, now);
+  }
+  steer_front(now);
+}
+
+// Asks the dialect for one event after the other, as long as nobody else has the word.
+void Session::steer_front(Instant now) {
+  while (std::holds_alternative<LoggingIn>(state_)) {
+    protocol::FrontEvent event = login()->front.next();
+    if (auto* reply = std::get_if<protocol::Reply>(&event)) {
+      say(front_, reply->bytes);
+    } else if (auto* wish = std::get_if<protocol::Login>(&event)) {
+      begin_verifying(std::move(wish->credentials), now);
+    } else if (auto* start = std::get_if<protocol::StartTls>(&event)) {
+      if (start->dropped != 0) {
+        log(Severity::Warning, "starttls")
+            .say("bytes stood behind STARTTLS and were thrown away: an injection or a broken mail program");
+      }
+      say(front_, start->reply);
+      enter(Handshaking{.after_starttls = true});
+      deadline_ = std::min(login_deadline_, now + limits().handshake_timeout);
+    } else if (auto* goodbye = std::get_if<protocol::Goodbye>(&event)) {
+      EndReason reason = EndReason::Logout;
+      switch (goodbye->reason) {
+        case protocol::GoodbyeReason::Logout:
+          break;
+        case protocol::GoodbyeReason::BadCommands:
+          reason = EndReason::BadCommands;
+          break;
+        case protocol::GoodbyeReason::LoginAttempts:
+          reason = EndReason::LoginAttempts;
+          break;
+        case protocol::GoodbyeReason::TooLong:
+          reason = EndReason::TooLong;
+          break;
+        case protocol::GoodbyeReason::NotThisProtocol:
+          reason = EndReason::NotThisProtocol;
+          break;
+      }
+      return finish(reason, now, goodbye->text);
+    } else {
+      // Nothing more will come, and nothing is under way.
+      if (front_.ended) finish(EndReason::FrontClosed, now);
+      return;
+    }
+  }
+}
+
+void Session::say(Leg& leg, std::string_view plain) {
+  if (plain.empty()) return;
+  if (!leg.channel) return leg.out.append(surroundings_.pool, plain);
+  // A failure shows at the next read; there is nobody to tell.
+  (void)leg.channel.write(plain, leg.out, surroundings_.pool);
+}
+
+// ---- Ends ----------------------------------------------------------------------------------------------------------
+
+void Session::ended(Side side, Instant now) {
+  (side == Side::Front ? front_ : back_).ended = true;
+  if (std::holds_alternative<Relaying>(state_)) return relay_ended(side, now);
+  if (std::holds_alternative<Closing>(state_)) return settle_closing(now);
+  if (side == Side::Back) {
+    if (auto* state = std::get_if<LoggingInBack>(&state_)) {
+      const protocol::Failed failed = state->login->back->closed();
+      member_failed(protocol::failure_word(failed.failure), failed.detail, true, now);
+    }
+    return;
+  }
+  // With a login under way its end is awaited: the mail program may have sent all it has to say.
+  if (std::holds_alternative<LoggingIn>(state_)) return steer_front(now);
+  if (std::holds_alternative<AwaitingProxyHeader>(state_) || std::holds_alternative<Handshaking>(state_)) {
+    finish(EndReason::FrontClosed, now);
+  }
+}
+
+void Session::broke(Side side, Instant now) {
+  if (side == Side::Front) return abandon(EndReason::FrontReset, now);
+  back_.ended = true;
+  if (std::holds_alternative<Relaying>(state_)) return finish(EndReason::BackReset, now);
+  if (std::holds_alternative<LoggingInBack>(state_)) {
+    member_failed("reset", "the mail server reset the connection during the login", true, now);
+  }
+}
+
+void Session::finish(EndReason reason, Instant now, std::string_view last_words) {
+  if (std::holds_alternative<Closing>(state_)) return;
+  end_reason_ = reason;
+  say(front_, last_words);
+  if (front_.channel) front_.channel.close(front_.out, surroundings_.pool);
+  log_end(now);
+  enter(Closing{});
+  setup_.reset();
+  back_attempt_ = 0;
+  deadline_ = now + flush_timeout;
+  settle_closing(now);
+}
+
+void Session::abandon(EndReason reason, Instant now) {
+  front_.ended = true;
+  if (!std::holds_alternative<Closing>(state_)) {
+    end_reason_ = reason;
+    log_end(now);
+    setup_.reset();
+  }
+  state_ = Closing{Closing::Phase::Over};
+  back_attempt_ = 0;
+  deadline_ = instant_never;
+}
+
+void Session::settle_closing(Instant now) {
+  auto& closing = std::get<Closing>(state_);
+  if (closing.phase == Closing::Phase::Flushing && front_.out.idle()) {
+    closing.phase = front_.channel ? Closing::Phase::Lingering : Closing::Phase::Finishing;
+    deadline_ = now + (front_.channel ? notify_timeout : finish_timeout);
+  }
+  if (closing.phase != Closing::Phase::Flushing && front_.ended) {
+    closing.phase = Closing::Phase::Over;
+    deadline_ = instant_never;
+  }
+}
+
+void Session::sent(Side side, Instant now) {
+  if (side == Side::Front && std::holds_alternative<Closing>(state_)) settle_closing(now);
+}
+
+void Session::due(Instant now) {
+  if (now < deadline_) return;
+  if (auto* closing = std::get_if<Closing>(&state_)) {
+    if (closing->phase != Closing::Phase::Lingering) return abandon(end_reason_, now);
+    closing->phase = Closing::Phase::Finishing;
+    deadline_ = now + finish_timeout;
+    return;
+  }
+  if (std::holds_alternative<Relaying>(state_)) return finish(EndReason::IdleTimeout, now);
+  if (now >= login_deadline_) {
+    Login* const present = login();
+    const std::string words = present == nullptr ? std::string() : present->front.bye("Login timed out");
+    return finish(present == nullptr ? EndReason::HandshakeTimeout : EndReason::LoginTimeout, now, words);
+  }
+  if (auto* delaying = std::get_if<Delaying>(&state_)) {
+    const protocol::Refusal refusal = std::move(*delaying->refusal);
+    return refuse(refusal, now);
+  }
+  if (std::holds_alternative<Connecting>(state_)) return connect_failed(ConnectFailure::TimedOut, now);
+  if (std::holds_alternative<LoggingInBack>(state_)) {
+    return member_failed("timeout", "the mail server did not answer the login in time", true, now);
+  }
+  finish(EndReason::HandshakeTimeout, now);
+}
+
+void Session::drain(Instant now) {
+  if (std::holds_alternative<Relaying>(state_) || std::holds_alternative<Closing>(state_)) return;
+  Login* const present = login();
+  finish(EndReason::Drained, now, present == nullptr ? std::string() : present->front.bye("The gate is going down"));
+}
+
+void Session::stop(Instant now) {
+  finish(EndReason::Drained, now);
+}
+
+void Session::log_end(Instant now) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now - began_).count();
+  const auto* relaying = std::get_if<Relaying>(&state_);
+  LogLine& line =
+      log(relaying == nullptr ? Severity::Debug : Severity::Info, relaying == nullptr ? "end-before-login" : "end");
+  if (relaying != nullptr) {
+    surroundings_.counters.bytes_in += relaying->bytes_in;
+    surroundings_.counters.bytes_out += relaying->bytes_out;
+    line.add("user", relaying->user).add("back", back_endpoint_.text()).add("in", relaying->bytes_in);
+    line.add("out", relaying->bytes_out);
+  }
+  if (front_.channel) line.add("tls", front_.channel.version());
+  line.add("seconds", static_cast<uint64_t>(seconds)).add("reason", end_word(end_reason_));
+}
+
+// ---- Wishes --------------------------------------------------------------------------------------------------------
+
+std::optional<auth::Question> Session::take_question() {
+  auto* verifying = std::get_if<Verifying>(&state_);
+  if (verifying == nullptr || !verifying->question) return std::nullopt;
+  std::optional<auth::Question> question(std::move(*verifying->question));
+  verifying->question.reset();
+  return question;
+}
+
+Plan Session::plan() const {
+  Plan plan;
+  plan.deadline = deadline_;
+  plan.back_attempt = back_attempt_;
+  if (const auto* closing = std::get_if<Closing>(&state_)) {
+    plan.finish_front = closing->phase == Closing::Phase::Finishing;
+    plan.receive_front = !front_.ended;
+    plan.close = closing->phase == Closing::Phase::Over;
+    return plan;
+  }
+  if (std::holds_alternative<Relaying>(state_)) {
+    // A slow reader stops the reading on the other side; so a direction never holds more than two blocks.
+    plan.receive_front = !front_.ended && back_.out.waiting_size() == 0;
+    plan.receive_back = !back_.ended && front_.out.waiting_size() == 0;
+    plan.finish_back = front_.ended;
+    return plan;
+  }
+  plan.receive_front = !front_.ended && front_.out.waiting_size() < unsent_answers_max;
+  if (const Login* present = login()) plan.receive_front &= present->front.wants_bytes();
+  plan.receive_back = std::holds_alternative<LoggingInBack>(state_) && !back_.ended;
+  return plan;
+}
+
+}  // namespace postern::session

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Session: one front connection with its back connection, from the first byte to the last.
+//
+// A session is pure: it knows no socket, no clock and no ring. Its reactor tells it what happened (the events below),
+// then asks what it wants (plan(), outbox(), take_question()) and carries that out. Nothing calls back into it, and it
+// never frees itself: when its plan says `close`, the reactor destroys it as soon as the kernel holds nothing of it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "auth/question.h"
+#include "base/clock.h"
+#include "base/endpoint.h"
+#include "base/outbox.h"
+#include "session/plan.h"
+#include "session/state.h"
+#include "session/surroundings.h"
+#include "tls/channel.h"
+
+namespace postern::session {
+
+// Why a session ended: the word in its last log line.
+enum class EndReason : uint8_t {
+  FrontClosed,  // the mail program hung up
+  BackClosed,   // the mail server ended the session
+  Logout,       // before login
+  FrontReset,
+  BackReset,
+  FrontTls,  // the front's TLS broke or never came to be
+  BackTls,
+  BadCommands,
+  LoginAttempts,
+  TooLong,
+  NotThisProtocol,
+  ProxyHeader,
+  HandshakeTimeout,
+  LoginTimeout,
+  IdleTimeout,
+  SessionLimit,
+  Drained,
+};
+std::string_view end_word(EndReason reason);
+
+// Why a connection to a mail server did not come to be.
+enum class ConnectFailure : uint8_t { Refused, Unreachable, TimedOut, NoDescriptor };
+
+class Session {
+ public:
+  // `listener` is the index in the setup's list of listeners; `local` the address that the mail program connected to.
+  // `over_limit`: the gate is full; the session only says so, where it can be said in clear, and ends.
+  Session(Surroundings& surroundings, uint16_t listener, const Endpoint& front, const Endpoint& local, uint64_t id,
+          bool over_limit, Instant now);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // Events. `bytes` are the caller's and only lent for the call.
+  void received(Side side, std::span<const char> bytes, Instant now);
+  // The peer's FIN: it sends no more.
+  void ended(Side side, Instant now);
+  // The connection broke: reset, or a send failed.
+  void broke(Side side, Instant now);
+  // The side's outbox has been sent in full (Outbox::landed was called).
+  void sent(Side side, Instant now);
+  void connected(Instant now);
+  void connect_failed(ConnectFailure failure, Instant now);
+  void answered(auth::Verdict verdict, Instant now);
+  // The plan's deadline has passed.
+  void due(Instant now);
+  // The gate is going down: sessions before login say goodbye, relays go on.
+  void drain(Instant now);
+  // The drain's time is over: a relay ends too.
+  void stop(Instant now);
+
+  // Wishes.
+  Plan plan() const;
+  Outbox& outbox(Side side) { return side == Side::Front ? front_.out : back_.out; }
+  // Whether what is in flight and in the receive buffers may hold passwords, so that the reactor wipes them.
+  bool holds_secrets() const { return !std::holds_alternative<Relaying>(state_); }
+  // The question for the helper, once.
+  std::optional<auth::Question> take_question();
+  // Where to connect; valid while the plan has a back attempt.
+  const Endpoint& back_endpoint() const { return back_endpoint_; }
+
+  uint64_t id() const { return id_; }
+  // Sixteen hexadecimal digits: the session's name in every log line and for the helper and the mail server.
+  std::string id_text() const;
+  std::string_view state_name() const { return state_word(state_.index()); }
+  bool relaying() const { return std::holds_alternative<Relaying>(state_); }
+
+ private:
+  // One side of the session: what is to be sent, and its TLS, if any.
+  struct Leg {
+    Outbox out;
+    tls::Channel channel;
+    bool ended = false;  // the peer sends no more
+  };
+
+  // The one setter of the state. It checks the move.
+  void enter(State next);
+  // Says the last words, if any, and closes. `reason` is the first one given; later ones are consequences.
+  void finish(EndReason reason, Instant now, std::string_view last_words = {});
+  // Closes without a word: the front is gone.
+  void abandon(EndReason reason, Instant now);
+
+  // session.cc: the front until the relay.
+  void begin(bool over_limit, Instant now);
+  void take_proxy_header(std::span<const char>& bytes, Instant now);
+  void begin_front();
+  void shake_hands(std::span<const char>& bytes, Instant now);
+  bool make_channel(std::span<const char>& bytes, Instant now);
+  bool handshake_stepped(tls::Channel::Step step, Instant now);
+  void handshake_failed(tls::Failure failure, Instant now);
+  void begin_login(bool after_starttls, std::string sni);
+  void take_front_plain(std::span<const char> bytes, Instant now);
+  void steer_front(Instant now);
+  void say(Leg& leg, std::string_view plain);
+  Login* login();
+  const Login* login() const { return const_cast<Session*>(this)->login(); }
+
+  // login.cc: from the credentials to the relay.
+  void begin_verifying(protocol::Credentials credentials, Instant now);
+  auth::Question make_question(const Login& login) const;
+  void choose_route(auth::Route route, Instant now);
+  void refuse(const protocol::Refusal& refusal, Instant now);
+  void connect_next(Instant now);
+  void member_failed(std::string_view why, std::string_view detail, bool is_down, Instant now);
+  void begin_back_login(Instant now);
+  bool start_back_tls(Instant now);
+  void take_back_login(std::span<const char> bytes, Instant now);
+  void shake_back_hands(std::span<const char>& bytes, Instant now);
+  void back_tls_failed(Instant now);
+  void steer_back(Instant now);
+  void begin_relay(const protocol::Accepted& accepted, Instant now);
+  const Pool* pool() const;
+  auth::BackTls back_tls() const;
+
+  // relay.cc
+  void relay(Side from, std::span<const char> bytes, Instant now);
+  bool pass(Leg& from, Leg& to, uint64_t& count, std::span<const char> bytes);
+  bool pass_record(Leg& from, Leg& to, uint64_t& count, std::span<const char> record);
+  void relay_ended(Side side, Instant now);
+  void touch(Instant now);
+
+  void settle_closing(Instant now);
+  void log_end(Instant now);
+  LogLine& log(Severity severity, std::string_view event);
+  const ListenerOptions& listener() const;
+  const Limits& limits() const;
+
+  Surroundings& surroundings_;
+  std::shared_ptr<const Setup> setup_;  // let go when the relay begins
+  State state_;
+  Leg front_;
+  Leg back_;
+  Endpoint front_endpoint_;
+  Endpoint local_endpoint_;
+  Endpoint back_endpoint_;
+  uint64_t id_;
+  Instant began_;
+  Instant deadline_;
+  Instant login_deadline_;  // the whole time before the relay
+  uint32_t back_attempt_ = 0;
+  uint32_t back_attempts_ = 0;  // made so far
+  uint16_t listener_;
+  EndReason end_reason_ = EndReason::FrontClosed;
+};
+
+}  // namespace postern::session

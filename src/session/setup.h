@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Setup: the configuration as sessions use it, certificates loaded and pools at hand. Immutable; a reload makes another
+// one, and sessions that are logging in keep theirs to the end of the login.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/container/flat_hash_map.h"
+#include "auth/options.h"
+#include "session/options.h"
+#include "tls/context.h"
+
+namespace postern::session {
+
+struct Pool {
+  PoolOptions options;
+  std::unique_ptr<tls::BackContext> tls;  // present when any member may be reached through TLS
+};
+
+struct Setup {
+  Options options;
+  auth::Mode mode = auth::Mode::Helper;
+  std::unique_ptr<tls::FrontContext> front_tls;
+  absl::flat_hash_map<std::string, Pool> pools;  // by name
+
+  // Null: no such pool, which only a helper's answer can ask for.
+  const Pool* pool(const std::string& name) const {
+    const auto found = pools.find(name);
+    return found == pools.end() ? nullptr : &found->second;
+  }
+};
+
+}  // namespace postern::session

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Surroundings: what a reactor lends to all of its sessions. It outlives them.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/block_pool.h"
+#include "base/log_line.h"
+#include "session/back_health.h"
+#include "session/setup.h"
+
+namespace postern::session {
+
+// What is counted a reactor; the control side adds them up.
+struct Counters {
+  uint64_t accepted = 0;     // connections
+  uint64_t turned_away = 0;  // connections beyond the limit on sessions
+  uint64_t handshakes = 0;   // finished at the front
+  uint64_t handshakes_resumed = 0;
+  uint64_t handshakes_failed = 0;
+  uint64_t logins = 0;         // relays begun
+  uint64_t refused = 0;        // wrong credentials and the like
+  uint64_t unavailable = 0;    // logins that ended in "not now"
+  uint64_t back_failures = 0;  // attempts at a mail server that failed
+  uint64_t bytes_in = 0;       // plaintext from mail programs to mail servers, of ended sessions
+  uint64_t bytes_out = 0;      // and back
+};
+
+struct Surroundings {
+  BlockPool pool;
+  BackHealth health;
+  Counters counters;
+  std::shared_ptr<const Setup> setup;  // what new sessions take
+  std::vector<LogLine> logs;           // the reactor carries them out after each event
+};
+
+}  // namespace postern::session

@@ -4,10 +4,10 @@
 #include <algorithm>
 
 #include "config/cross_checks.h"
-#include "config/document.h"
 #include "config/draft.h"
 #include "config/files.h"
 #include "config/reader.h"
+#include "config/syntax.h"
 #include "config/words.h"
 
 namespace postern::config {
@@ -27,14 +27,9 @@ LoadResult load(std::string_view text, std::string_view name, NamedFiles named_f
     draft.problem({}, "The file is larger than " + size_text(file_size_max) + ", which is no configuration of Postern.");
     return std::move(draft).finish();
   }
-  const Document document = parse_document(text);
-  if (document.error) {
-    draft.problem(document.error->place, "This is not TOML: " + document.error->text + ". The rest was not read. Texts, durations, sizes and "
-                                             "paths stand in double quotes.");
-    return std::move(draft).finish();
-  }
-  read_document(document.root, draft);
-  cross_check(draft);
+  read_document(read_syntax(text, draft), draft);
+  // Names, counts and combinations say something only of the file as a whole.
+  if (draft.whole) cross_check(draft);
   if (named_files == NamedFiles::Check) check_files(draft);
   return std::move(draft).finish();
 }

@@ -241,9 +241,8 @@ std::string endpoint_fault(std::string_view text) {
   if (Endpoint::parse(host, 143) && colon != text.npos) {
     return head + "has the port " + quoted(port) + ". Ports go from 1 to 65535";
   }
-  if (is_host(host, Type{Kind::Host, 1, 253}) && !std::all_of(host.begin(), host.end(), [](char c) {
-        return c == '.' || (c >= '0' && c <= '9');
-      })) {
+  const bool numeric = host.find_first_not_of("0123456789.") == host.npos;
+  if (is_host(host, Type{Kind::Host, 1, 253}) && !numeric && port.find_first_not_of("0123456789") == port.npos) {
     return head + "is a name; names are not looked up. Write an address, such as \"192.0.2.10:" + port + "\"";
   }
   return head + "is no address with a port. Write IPv4 as \"192.0.2.10:143\" and IPv6 as \"[2001:db8::10]:143\"";
@@ -314,6 +313,18 @@ struct Reader {
   bool operator()(ChoiceField into) const { return read_choice(reading, into); }
 };
 
+std::string item_text(const Endpoint& endpoint) { return endpoint.text(); }
+std::string item_text(const Network& network) {
+  return network.base.address_text() + "/" + std::to_string(network.prefix_bits);
+}
+
+template <typename Item>
+std::string list_text(const std::vector<Item>& items) {
+  std::string text;
+  for (const Item& item : items) text += (text.empty() ? "[" : ", ") + quoted(item_text(item));
+  return text.empty() ? "" : text + "]";
+}
+
 struct Writer {
   const Type& type;
 
@@ -323,18 +334,8 @@ struct Writer {
     return amount_text(Kind::Duration, static_cast<uint64_t>(value->count()));
   }
   std::string operator()(const std::string* value) const { return value->empty() ? "" : quoted(*value); }
-  std::string operator()(const std::vector<Endpoint>* value) const {
-    std::vector<std::string> words;
-    for (const Endpoint& endpoint : *value) words.push_back(quoted(endpoint.text()));
-    return words.empty() ? "" : "[" + listed(words, ",") + "]";
-  }
-  std::string operator()(const std::vector<Network>* value) const {
-    std::vector<std::string> words;
-    for (const Network& network : *value) {
-      words.push_back(quoted(network.base.address_text() + "/" + std::to_string(network.prefix_bits)));
-    }
-    return words.empty() ? "" : "[" + listed(words, ",") + "]";
-  }
+  std::string operator()(const std::vector<Endpoint>* value) const { return list_text(*value); }
+  std::string operator()(const std::vector<Network>* value) const { return list_text(*value); }
   std::string operator()(ChoiceField value) const { return quoted(type.words[*value.at]); }
 };
 

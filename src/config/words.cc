@@ -41,24 +41,32 @@ std::string in_units(uint64_t number, std::span<const Unit> largest_first) {
   return std::to_string(number);
 }
 
+void append_printable(std::string& result, char c) {
+  constexpr char digits[] = "0123456789abcdef";
+  const auto byte = static_cast<unsigned char>(c);
+  if (byte >= 0x20 && byte < 0x7f) {
+    result += c;
+    return;
+  }
+  result += "\\x";
+  result += digits[byte >> 4];
+  result += digits[byte & 15];
+}
+
 }  // namespace
+
+std::string printable(std::string_view text) {
+  std::string result;
+  for (const char c : text) append_printable(result, c);
+  return result;
+}
 
 std::string quoted(std::string_view text) {
   constexpr size_t size_max = 80;
-  constexpr char digits[] = "0123456789abcdef";
   std::string result = "\"";
   for (const char c : text.substr(0, size_max)) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      result += '\\';
-      result += c;
-    } else if (byte < 0x20 || byte >= 0x7f) {
-      result += "\\x";
-      result += digits[byte >> 4];
-      result += digits[byte & 15];
-    } else {
-      result += c;
-    }
+    if (c == '"' || c == '\\') result += '\\';
+    append_printable(result, c);
   }
   if (text.size() > size_max) result += "...";
   result += '"';

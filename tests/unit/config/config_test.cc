@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // A whole file becomes a Config: every value arrives where it belongs, and what is left out has its default.
-#include "config/config.h"
-
 #include <gtest/gtest.h>
+
+#include "tests/unit/config/sentences.h"
 
 namespace postern::config {
 namespace {
@@ -89,16 +89,9 @@ bad_commands = 7
 login_attempts = 8
 )";
 
-std::string sentences(const std::vector<Problem>& problems) {
-  std::string text;
-  for (const Problem& problem : problems) text += problem.sentence() + "\n";
-  return text;
-}
-
 Config load(std::string_view text) {
   LoadResult result = load_text(text, "test.toml");
-  EXPECT_EQ(sentences(result.problems), "");
-  EXPECT_EQ(sentences(result.warnings), "");
+  EXPECT_EQ(sentences(result), "");
   return result.config ? *result.config : Config{};
 }
 

@@ -14,7 +14,7 @@ namespace postern::config {
 
 // A setting that stands in the file.
 struct Given {
-  std::string_view name;     // of the table of settings
+  std::string_view name;  // of the table of settings
   Place place;
   bool good = false;         // its value was understood and is in the Config
   std::vector<Place> items;  // lists: of each understood item, in the order of the Config's vector

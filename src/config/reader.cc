@@ -51,7 +51,8 @@ std::string unknown_section(std::string_view name) {
   const std::string_view meant = nearest(name, names);
   if (!meant.empty()) return "did you mean " + heading(meant) + "?";
   std::vector<std::string> headings;
-  for (const Section& section : sections()) headings.push_back(heading(section));
+  for (const Section& section : sections())
+    headings.push_back(heading(section));
   return "there are " + listed(headings, "and") + ".";
 }
 
@@ -106,8 +107,8 @@ class DocumentReader {
     const bool repeated = section.count_max > 1;
     if (value.kind == Value::Kind::Table) {
       if (repeated) {
-        draft_.problem(entry.place, "This section may stand several times: write " + heading(section) +
-                                        ", with double brackets.");
+        draft_.problem(entry.place,
+                       "This section may stand several times: write " + heading(section) + ", with double brackets.");
       }
       read_element(section, value, entry.place);
       return;
@@ -126,7 +127,8 @@ class DocumentReader {
       draft_.whole = false;
       return;
     }
-    for (const Value& item : value.items) read_item(section, item);
+    for (const Value& item : value.items)
+      read_item(section, item);
   }
 
   void read_item(const Section& section, const Value& item) {
@@ -145,8 +147,8 @@ class DocumentReader {
     for (const Setting& setting : settings()) {
       const bool needed = setting.section == section.name && setting.unset.empty() && is_unset(setting);
       if (!needed || elements.back().find(setting.name) != nullptr) continue;
-      draft_.problem(place, heading(section) + " lacks " + quoted(setting.name) + ". Write, for example: " +
-                                std::string(setting.name) + " = " + example_text(setting));
+      draft_.problem(place, heading(section) + " lacks " + quoted(setting.name) +
+                                ". Write, for example: " + std::string(setting.name) + " = " + example_text(setting));
     }
   }
 

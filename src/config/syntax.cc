@@ -46,8 +46,9 @@ std::string_view reason(std::string_view line, std::string_view words) {
 
 std::string remedy(std::string_view line, std::string_view words) {
   if (words.find("cannot redefine") != words.npos) {
-    return line.starts_with('[') ? "Put both into one section; where several may stand, each heading has double brackets."
-                                 : "Take one of the two out.";
+    return line.starts_with('[')
+               ? "Put both into one section; where several may stand, each heading has double brackets."
+               : "Take one of the two out.";
   }
   if (line.starts_with('[')) return "A heading is [name] or [[name]], alone on its line.";
   if (line.find('=') != line.npos) return "All but numbers, true and false stands in double quotes, lists in [ ].";
@@ -80,9 +81,9 @@ Value read_syntax(std::string_view text, Draft& draft) {
     const Line line = find_line(rest, error.place.line);
     const std::string_view content = trimmed(std::string_view(rest).substr(line.begin, line.size));
     const bool goes_on = stands_alone(rest, line) && mistakes + 1 < mistakes_max;
-    draft.problem(error.place, (content.empty() ? "This" : quoted(content)) + " is not TOML: " +
-                                   printable(reason(content, error.text)) + ". " + remedy(content, error.text) +
-                                   (goes_on ? "" : " The settings were not checked."));
+    draft.problem(error.place, (content.empty() ? "This" : quoted(content)) +
+                                   " is not TOML: " + printable(reason(content, error.text)) + ". " +
+                                   remedy(content, error.text) + (goes_on ? "" : " The settings were not checked."));
     if (!goes_on) return {};
     rest.replace(line.begin, line.size, line.size, ' ');
   }

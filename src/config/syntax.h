@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// From the text to the document, past mistakes: a line that is not TOML is explained, left out, and the rest is read on.
+// From the text to the document, past mistakes: a line that is not TOML is explained, left out, and the rest is read
+// on.
 #pragma once
 
 #include <string_view>

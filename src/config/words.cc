@@ -10,19 +10,23 @@ namespace {
 // No name of ours comes near this; longer ones are never "meant", and the table below stays on the stack.
 constexpr size_t word_size_max = 48;
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
 
 // The optimal string alignment distance.
 size_t distance(std::string_view left, std::string_view right) {
   std::array<std::array<size_t, word_size_max + 1>, word_size_max + 1> cost;
-  for (size_t i = 0; i <= left.size(); ++i) cost[i][0] = i;
-  for (size_t j = 0; j <= right.size(); ++j) cost[0][j] = j;
+  for (size_t i = 0; i <= left.size(); ++i)
+    cost[i][0] = i;
+  for (size_t j = 0; j <= right.size(); ++j)
+    cost[0][j] = j;
   for (size_t i = 1; i <= left.size(); ++i) {
     for (size_t j = 1; j <= right.size(); ++j) {
       const size_t replace = lower(left[i - 1]) == lower(right[j - 1]) ? 0 : 1;
       cost[i][j] = std::min({cost[i - 1][j] + 1, cost[i][j - 1] + 1, cost[i - 1][j - 1] + replace});
-      const bool swapped = i > 1 && j > 1 && lower(left[i - 1]) == lower(right[j - 2]) &&
-                           lower(left[i - 2]) == lower(right[j - 1]);
+      const bool swapped =
+          i > 1 && j > 1 && lower(left[i - 1]) == lower(right[j - 2]) && lower(left[i - 2]) == lower(right[j - 1]);
       if (swapped) cost[i][j] = std::min(cost[i][j], cost[i - 2][j - 2] + 1);
     }
   }
@@ -57,7 +61,8 @@ void append_printable(std::string& result, char c) {
 
 std::string printable(std::string_view text) {
   std::string result;
-  for (const char c : text) append_printable(result, c);
+  for (const char c : text)
+    append_printable(result, c);
   return result;
 }
 

@@ -118,8 +118,7 @@ TEST(Config, CarriesListeners) {
   ASSERT_EQ(config.session.listeners.size(), 3u);
   const session::ListenerOptions& first = config.session.listeners[0];
   EXPECT_EQ(first.name, "imap-993");
-  EXPECT_EQ(first.addresses,
-            (std::vector{*Endpoint::parse("192.0.2.1:993"), *Endpoint::parse("[2001:db8::1]:993")}));
+  EXPECT_EQ(first.addresses, (std::vector{*Endpoint::parse("192.0.2.1:993"), *Endpoint::parse("[2001:db8::1]:993")}));
   EXPECT_EQ(first.tls, session::FrontTls::Implicit);
   EXPECT_EQ(first.pool, "default");
   EXPECT_FALSE(first.login_without_tls);
@@ -180,8 +179,9 @@ TEST(Config, CarriesLimits) {
 
 // What the file leaves out is what the options' own declarations say.
 TEST(Config, DefaultsAreThoseOfTheOptions) {
-  const Config config = load("[[listen]]\naddresses = [\"127.0.0.1:1143\"]\ntls = \"none\"\nlogin_without_tls = true\n"
-                             "[[pool]]\nname = \"x\"\nmembers = [\"127.0.0.1:143\"]\n");
+  const Config config = load(
+      "[[listen]]\naddresses = [\"127.0.0.1:1143\"]\ntls = \"none\"\nlogin_without_tls = true\n"
+      "[[pool]]\nname = \"x\"\nmembers = [\"127.0.0.1:143\"]\n");
   const Config fresh;
   EXPECT_EQ(config.reactor.reactors, fresh.reactor.reactors);
   EXPECT_EQ(config.reactor.kernel_features, fresh.reactor.kernel_features);

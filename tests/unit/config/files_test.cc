@@ -49,7 +49,8 @@ class Files : public testing::Test {
   std::string load(const std::string& text) const {
     const std::string file = write("postern.toml", text);
     std::string result = sentences(load_file(file));
-    for (size_t at = result.find(folder_); at != result.npos; at = result.find(folder_)) result.erase(at, folder_.size());
+    for (size_t at = result.find(folder_); at != result.npos; at = result.find(folder_))
+      result.erase(at, folder_.size());
     return result;
   }
 
@@ -66,11 +67,12 @@ TEST_F(Files, ThatAreRightPass) {
 }
 
 TEST_F(Files, MustBeThere) {
-  EXPECT_EQ(said(path("c"), path("k")),
-            "/postern.toml:2: chain \"/c\" cannot be read: No such file or directory. Correct the path, or put the file "
-            "there.\n"
-            "/postern.toml:3: key \"/k\" cannot be read: No such file or directory. Correct the path, or put the file "
-            "there.\n");
+  EXPECT_EQ(
+      said(path("c"), path("k")),
+      "/postern.toml:2: chain \"/c\" cannot be read: No such file or directory. Correct the path, or put the file "
+      "there.\n"
+      "/postern.toml:3: key \"/k\" cannot be read: No such file or directory. Correct the path, or put the file "
+      "there.\n");
 }
 
 TEST_F(Files, MustBeOrdinaryFiles) {
@@ -98,50 +100,59 @@ TEST_F(Files, MustBeReadable) {
   if (is_root) {
     ASSERT_EQ(seteuid(0), 0);
   }
-  EXPECT_EQ(result,
-            "/postern.toml:3: key \"/k\" cannot be read: Permission denied. Let the user who starts Postern read it and its "
-            "folder.\n");
+  EXPECT_EQ(
+      result,
+      "/postern.toml:3: key \"/k\" cannot be read: Permission denied. Let the user who starts Postern read it and its "
+      "folder.\n");
 }
 
 TEST_F(Files, MustBePem) {
-  EXPECT_EQ(said(write("c", "x"), write("k", "y")),
-            "/postern.toml:2: chain \"/c\" holds no certificate in PEM form (\"-----BEGIN CERTIFICATE-----\"). From DER it is "
-            "made by: openssl x509 -inform der -in FILE -out FILE.pem\n"
-            "/postern.toml:3: key \"/k\" holds no private key in PEM form (\"-----BEGIN PRIVATE KEY-----\"). From DER it is "
-            "made by: openssl pkey -inform der -in FILE -out FILE.pem\n");
-  EXPECT_EQ(said(write("c", key), write("k", certificate)),
-            "/postern.toml:2: chain \"/c\" holds a private key and no certificate. Are chain and key the wrong way round?\n"
-            "/postern.toml:3: key \"/k\" holds a certificate and no private key. Are chain and key the wrong way round?\n");
+  EXPECT_EQ(
+      said(write("c", "x"), write("k", "y")),
+      "/postern.toml:2: chain \"/c\" holds no certificate in PEM form (\"-----BEGIN CERTIFICATE-----\"). From DER it "
+      "is "
+      "made by: openssl x509 -inform der -in FILE -out FILE.pem\n"
+      "/postern.toml:3: key \"/k\" holds no private key in PEM form (\"-----BEGIN PRIVATE KEY-----\"). From DER it is "
+      "made by: openssl pkey -inform der -in FILE -out FILE.pem\n");
+  EXPECT_EQ(
+      said(write("c", key), write("k", certificate)),
+      "/postern.toml:2: chain \"/c\" holds a private key and no certificate. Are chain and key the wrong way round?\n"
+      "/postern.toml:3: key \"/k\" holds a certificate and no private key. Are chain and key the wrong way round?\n");
 }
 
 TEST_F(Files, MustBeUnlockedKeys) {
   for (const std::string_view locked : {locked_key, old_locked_key}) {
     EXPECT_EQ(said(write("c", certificate), write("k", locked)),
-              "/postern.toml:3: key \"/k\" is locked with a passphrase, and nobody is there to type it. Unlock it by: openssl "
+              "/postern.toml:3: key \"/k\" is locked with a passphrase, and nobody is there to type it. Unlock it by: "
+              "openssl "
               "pkey -in FILE -out FILE.unlocked\n");
   }
 }
 
 TEST_F(Files, WarnOfKeysThatAreOpenToAll) {
-  EXPECT_EQ(said(write("c", certificate, 0644), write("k", key, 0644)),
-            "warning: /postern.toml:3: key \"/k\" can be read by every user of this machine. Close it by: chmod o= FILE\n");
+  EXPECT_EQ(
+      said(write("c", certificate, 0644), write("k", key, 0644)),
+      "warning: /postern.toml:3: key \"/k\" can be read by every user of this machine. Close it by: chmod o= FILE\n");
 }
 
 TEST_F(Files, OfPoolsAreLookedAt) {
-  EXPECT_EQ(load("[[listen]]\naddresses = [\"127.0.0.1:143\"]\ntls = \"none\"\nlogin_without_tls = true\n"
-                 "[[pool]]\nname = \"a\"\nmembers = [\"127.0.0.1:993\"]\ntls = \"implicit\"\ntls_ca = \"" +
-                 path("ca") + "\"\n"),
-            "/postern.toml:9: tls_ca \"/ca\" cannot be read: No such file or directory. Correct the path, or put the file "
-            "there.\n");
+  EXPECT_EQ(
+      load("[[listen]]\naddresses = [\"127.0.0.1:143\"]\ntls = \"none\"\nlogin_without_tls = true\n"
+           "[[pool]]\nname = \"a\"\nmembers = [\"127.0.0.1:993\"]\ntls = \"implicit\"\ntls_ca = \"" +
+           path("ca") + "\"\n"),
+      "/postern.toml:9: tls_ca \"/ca\" cannot be read: No such file or directory. Correct the path, or put the file "
+      "there.\n");
 }
 
 TEST_F(Files, ConfigurationItself) {
   EXPECT_EQ(sentences(load_file(path("none"))),
-            path("none") + ": The configuration cannot be read: No such file or directory. Correct the path, or put the file "
-                           "there.\n");
+            path("none") +
+                ": The configuration cannot be read: No such file or directory. Correct the path, or put the file "
+                "there.\n");
   EXPECT_EQ(sentences(load_file(path(""))), path("") + ": The configuration is a folder. Name a file in it.\n");
-  const std::string file = write("ok.toml", "[[listen]]\naddresses = [\"127.0.0.1:143\"]\ntls = \"none\"\n"
-                                            "login_without_tls = true\n");
+  const std::string file = write("ok.toml",
+                                 "[[listen]]\naddresses = [\"127.0.0.1:143\"]\ntls = \"none\"\n"
+                                 "login_without_tls = true\n");
   const LoadResult result = load_file(file);
   ASSERT_TRUE(result.config.has_value());
   EXPECT_EQ(result.config->file, file);

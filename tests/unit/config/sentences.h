@@ -10,11 +10,15 @@ namespace postern::config {
 
 inline std::string sentences(const LoadResult& result) {
   std::string text;
-  for (const Problem& problem : result.problems) text += problem.sentence() + "\n";
-  for (const Problem& warning : result.warnings) text += "warning: " + warning.sentence() + "\n";
+  for (const Problem& problem : result.problems)
+    text += problem.sentence() + "\n";
+  for (const Problem& warning : result.warnings)
+    text += "warning: " + warning.sentence() + "\n";
   return text;
 }
 
-inline std::string sentences(std::string_view text) { return sentences(load_text(text, "f")); }
+inline std::string sentences(std::string_view text) {
+  return sentences(load_text(text, "f"));
+}
 
 }  // namespace postern::config

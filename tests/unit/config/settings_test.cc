@@ -42,7 +42,8 @@ TEST(Settings, HaveSectionsNamesAndSentences) {
     EXPECT_TRUE(setting.sentence.ends_with('.')) << name;
     EXPECT_NE(example_text(setting), "") << name;
   }
-  for (const Section& section : sections()) EXPECT_TRUE(section.sentence.ends_with('.')) << section.name;
+  for (const Section& section : sections())
+    EXPECT_TRUE(section.sentence.ends_with('.')) << section.name;
 }
 
 // Each default lies in its own range: it is written into a file and read back.
@@ -68,7 +69,8 @@ TEST(Settings, ArePrintedForTheTerminal) {
   for (const Setting& setting : settings()) {
     EXPECT_NE(text.find("\n  " + std::string(setting.name) + " "), std::string::npos) << setting.name;
   }
-  for (const Section& section : sections()) EXPECT_NE(text.find(heading(section) + "\n"), std::string::npos);
+  for (const Section& section : sections())
+    EXPECT_NE(text.find(heading(section) + "\n"), std::string::npos);
   std::stringstream lines(text);
   for (std::string line; std::getline(lines, line);) {
     EXPECT_LE(line.size(), 100u) << line;
@@ -129,7 +131,8 @@ TEST(Sample, LacksNothingButItsCertificate) {
   EXPECT_LE(result.problems.size(), 2u);
 }
 
-// With every mark taken away it still loads, mentions every setting, and what it shows of single sections is the default.
+// With every mark taken away it still loads, mentions every setting, and what it shows of single sections is the
+// default.
 TEST(Sample, ShowsEverySettingWithItsDefault) {
   const std::string text = sample_in_full();
   LoadResult result = load_text(text, "postern.toml");

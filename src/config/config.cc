@@ -4,10 +4,10 @@
 #include <algorithm>
 
 #include "config/cross_checks.h"
-#include "config/document.h"
 #include "config/draft.h"
 #include "config/files.h"
 #include "config/reader.h"
+#include "config/syntax.h"
 #include "config/words.h"
 
 namespace postern::config {
@@ -16,7 +16,8 @@ namespace {
 enum class NamedFiles : uint8_t { Check, Leave };
 
 Place last_line(std::string_view text) {
-  while (text.ends_with('\n')) text.remove_suffix(1);
+  while (text.ends_with('\n'))
+    text.remove_suffix(1);
   return {static_cast<uint32_t>(1 + std::count(text.begin(), text.end(), '\n')), 1};
 }
 
@@ -24,17 +25,13 @@ LoadResult load(std::string_view text, std::string_view name, NamedFiles named_f
   Draft draft{std::string(name)};
   draft.end = last_line(text);
   if (text.size() > file_size_max) {
-    draft.problem({}, "The file is larger than " + size_text(file_size_max) + ", which is no configuration of Postern.");
+    draft.problem({},
+                  "The file is larger than " + size_text(file_size_max) + ", which is no configuration of Postern.");
     return std::move(draft).finish();
   }
-  const Document document = parse_document(text);
-  if (document.error) {
-    draft.problem(document.error->place, "This is not TOML: " + document.error->text + ". The rest was not read. Texts, durations, sizes and "
-                                             "paths stand in double quotes.");
-    return std::move(draft).finish();
-  }
-  read_document(document.root, draft);
-  cross_check(draft);
+  read_document(read_syntax(text, draft), draft);
+  // Names, counts and combinations say something only of the file as a whole.
+  if (draft.whole) cross_check(draft);
   if (named_files == NamedFiles::Check) check_files(draft);
   return std::move(draft).finish();
 }
@@ -53,6 +50,8 @@ LoadResult load_file(const std::string& path) {
   return std::move(draft).finish();
 }
 
-LoadResult load_text(std::string_view text, std::string_view name) { return load(text, name, NamedFiles::Leave); }
+LoadResult load_text(std::string_view text, std::string_view name) {
+  return load(text, name, NamedFiles::Leave);
+}
 
 }  // namespace postern::config

@@ -37,9 +37,9 @@ struct Config {
   tls::Options tls;
   auth::Options auth;
   LogOptions log;
-  std::string user;                                     // run as this user once the sockets are bound; empty: stay
-  std::string control = "/run/postern/control.sock";    // posternctl's socket
-  std::string file;                                     // where this was read: the path or the name given to load_text
+  std::string user;                                   // run as this user once the sockets are bound; empty: stay
+  std::string control = "/run/postern/control.sock";  // posternctl's socket
+  std::string file;                                   // where this was read: the path or the name given to load_text
 };
 
 // One thing that is wrong, or worth a second look, with what to do about it.

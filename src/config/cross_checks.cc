@@ -17,15 +17,16 @@ using session::PoolOptions;
 
 std::string_view dialect_word(session::Dialect dialect) {
   switch (dialect) {
-    case session::Dialect::Imap: return "imap";
+    case session::Dialect::Imap:
+      return "imap";
   }
   return "unknown";
 }
 
 // Loopback, private and link-local addresses: strangers do not reach these from afar (RFC 1918, 3927, 4193, 4291).
 bool is_private(const Endpoint& endpoint) {
-  static constexpr std::string_view ranges[] = {"127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16",
-                                                "169.254.0.0/16", "::1/128", "fc00::/7", "fe80::/10"};
+  static constexpr std::string_view ranges[] = {"127.0.0.0/8",    "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16",
+                                                "169.254.0.0/16", "::1/128",    "fc00::/7",      "fe80::/10"};
   return std::any_of(std::begin(ranges), std::end(ranges),
                      [&](std::string_view range) { return Network::parse(range)->contains(endpoint); });
 }
@@ -41,11 +42,17 @@ struct Listener {
   size_t index;
 
   ListenerOptions& options() const { return draft.config.session.listeners[index]; }
-  std::string label() const { return "Listener " + quoted(options().name); }
   const Given* find(std::string_view name) const { return draft.find("listen", name, index); }
   Place place(std::string_view name) const { return draft.place("listen", name, index); }
   // Written, but not understood: no conclusions, that is a problem of its own.
   bool broken(std::string_view name) const { return find(name) != nullptr && !find(name)->good; }
+
+  // At the setting's place: Listener "imap-993" and then the text.
+  void problem(std::string_view name, const std::string& text) const { draft.problem(place(name), label() + text); }
+  void warning(std::string_view name, const std::string& text) const { draft.warning(place(name), label() + text); }
+
+ private:
+  std::string label() const { return "Listener " + quoted(options().name) + " "; }
 };
 
 void name_listener(const Listener& listener) {
@@ -57,26 +64,26 @@ void name_listener(const Listener& listener) {
 
 void check_tls(const Listener& listener) {
   const ListenerOptions& options = listener.options();
-  Draft& draft = listener.draft;
   if (listener.broken("tls") || listener.broken("login_without_tls")) return;
-  if (options.tls != FrontTls::None && draft.config.tls.certificates.empty()) {
-    draft.problem(listener.place("tls"), listener.label() + " wants TLS, and there is no [[tls.certificate]]. Add one with " +
-                                             "its chain and key, or set tls = \"none\".");
+  if (options.tls != FrontTls::None && listener.draft.config.tls.certificates.empty()) {
+    listener.problem("tls",
+                     "wants TLS, and there is no [[tls.certificate]]. Add one with its chain and key, or set tls = "
+                     "\"none\".");
   }
   if (options.tls == FrontTls::None && !options.login_without_tls) {
-    draft.problem(listener.place("tls"), listener.label() + " has no TLS and takes no password without it: nobody could log " +
-                                             "in. Set tls = \"implicit\", or login_without_tls = true where the network " +
-                                             "is trusted.");
+    listener.problem("tls",
+                     "has no TLS and takes no password without it: nobody could log in. Set tls = \"implicit\", or "
+                     "login_without_tls = true where the network is trusted.");
   }
   if (options.tls == FrontTls::Implicit && options.login_without_tls) {
-    draft.warning(listener.place("login_without_tls"), listener.label() + " has tls = \"implicit\", where " +
-                                                           "login_without_tls changes nothing. Take it out.");
+    listener.warning("login_without_tls",
+                     "has tls = \"implicit\", where login_without_tls changes nothing. Take it out.");
   }
   const Endpoint* exposed = first_public(options.addresses);
   if (options.tls != FrontTls::Implicit && options.login_without_tls && exposed != nullptr) {
-    draft.warning(listener.place("login_without_tls"),
-                  listener.label() + " takes passwords in clear on " + exposed->text() + ", which strangers may reach. " +
-                      "Set login_without_tls = false, or listen on a private address.");
+    listener.warning("login_without_tls", "takes passwords in clear on " + exposed->text() +
+                                              ", which strangers may reach. Set login_without_tls = false, or listen "
+                                              "on a private address.");
   }
 }
 
@@ -84,49 +91,45 @@ void check_proxy_protocol(const Listener& listener) {
   const ListenerOptions& options = listener.options();
   if (listener.broken("proxy_protocol") || listener.broken("trusted")) return;
   if (options.proxy_protocol && options.trusted.empty()) {
-    listener.draft.problem(listener.place("proxy_protocol"),
-                           listener.label() + " expects PROXY headers and trusts nobody to send them. Name the load " +
-                               "balancers, for example: trusted = [\"10.0.0.0/8\"]");
+    listener.problem("proxy_protocol",
+                     "expects PROXY headers and trusts nobody to send them. Name the load balancers, for example: "
+                     "trusted = [\"10.0.0.0/8\"]");
   }
   if (!options.proxy_protocol && !options.trusted.empty()) {
-    listener.draft.warning(listener.place("trusted"), listener.label() + " has proxy_protocol = false, where trusted " +
-                                                          "changes nothing. Set proxy_protocol = true, or take it out.");
+    listener.warning("trusted",
+                     "has proxy_protocol = false, where trusted changes nothing. Set proxy_protocol = true, or take it "
+                     "out.");
   }
   const bool everybody = std::any_of(options.trusted.begin(), options.trusted.end(),
                                      [](const Network& network) { return network.prefix_bits == 0; });
   if (options.proxy_protocol && everybody) {
-    listener.draft.warning(listener.place("trusted"), listener.label() + " lets everybody claim any address by a PROXY " +
-                                                          "header. Name only the load balancers.");
+    listener.warning("trusted", "lets everybody claim any address by a PROXY header. Name only the load balancers.");
   }
 }
 
 void check_pool_of(const Listener& listener) {
   const ListenerOptions& options = listener.options();
-  Draft& draft = listener.draft;
   std::vector<std::string_view> names;
-  for (size_t i = 0; i < draft.config.session.pools.size(); ++i) {
-    const PoolOptions& pool = draft.config.session.pools[i];
+  for (const PoolOptions& pool : listener.draft.config.session.pools) {
     // A pool whose name is missing or wrong may be the one that is meant.
     if (pool.name.empty()) return;
     if (pool.name == options.pool) {
       if (pool.dialect == options.dialect) return;
-      draft.problem(listener.place("pool"), listener.label() + " speaks " + std::string(dialect_word(options.dialect)) +
-                                                ", and its pool " + quoted(pool.name) + " speaks " +
-                                                std::string(dialect_word(pool.dialect)) +
-                                                ". Give it a pool of its own protocol.");
+      listener.problem("pool", "speaks " + std::string(dialect_word(options.dialect)) + ", and its pool " +
+                                   quoted(pool.name) + " speaks " + std::string(dialect_word(pool.dialect)) +
+                                   ". Give it a pool of its own protocol.");
       return;
     }
     names.push_back(pool.name);
   }
-  const bool written = listener.find("pool") != nullptr;
   if (listener.broken("pool")) return;
   // The helper may route everybody by itself; then no pool is needed.
-  if (!written && draft.config.auth.mode == auth::Mode::Helper) return;
+  const bool written = listener.find("pool") != nullptr;
+  if (!written && listener.draft.config.auth.mode == auth::Mode::Helper) return;
   const std::string_view meant = nearest(options.pool, names);
-  draft.problem(listener.place("pool"),
-                listener.label() + " names the pool " + quoted(options.pool) + ", which is not defined" +
-                    (meant.empty() ? ". Add a [[pool]] of that name and its members."
-                                   : "; did you mean " + quoted(meant) + "?"));
+  listener.problem("pool", "names the pool " + quoted(options.pool) + ", which is not defined" +
+                               (meant.empty() ? ". Add a [[pool]] of that name and its members."
+                                              : "; did you mean " + quoted(meant) + "?"));
 }
 
 // Says where a value stood before, when it stands there twice.
@@ -143,13 +146,16 @@ class Seen {
   absl::flat_hash_map<Key, Place> places_;
 };
 
-std::string line(const Place& place) { return "line " + std::to_string(place.line); }
+std::string line(const Place& place) {
+  return "line " + std::to_string(place.line);
+}
 
 void check_listeners(Draft& draft) {
   const size_t count = draft.config.session.listeners.size();
   if (count == 0 && !draft.elements.contains("listen")) {
-    draft.problem(draft.end, "There is no [[listen]]: nobody could connect. Add one and below it, for example: "
-                             "addresses = [\"0.0.0.0:993\", \"[::]:993\"]");
+    draft.problem(draft.end,
+                  "There is no [[listen]]: nobody could connect. Add one and below it, for example: "
+                  "addresses = [\"0.0.0.0:993\", \"[::]:993\"]");
   }
   Seen<std::string> names;
   Seen<Endpoint> addresses;
@@ -163,16 +169,16 @@ void check_listeners(Draft& draft) {
     // A name that was made from nothing but the protocol has a listener without addresses: a problem of its own.
     const Place* before = options.addresses.empty() ? nullptr : names.add(options.name, listener.place("name"));
     if (before != nullptr) {
-      draft.problem(listener.place("name"), "Two listeners are named " + quoted(options.name) + ", here and on " +
-                                                line(*before) + ". Set a name of its own for this one, such as name = " +
-                                                quoted(options.name + "-b"));
+      draft.problem(listener.place("name"),
+                    "Two listeners are named " + quoted(options.name) + ", here and on " + line(*before) +
+                        ". Set a name of its own for this one, such as name = " + quoted(options.name + "-b"));
     }
     const Given* given = listener.find("addresses");
     for (size_t j = 0; j < options.addresses.size(); ++j) {
       const Place place = given->items[j];
       if (const Place* first = addresses.add(options.addresses[j], place)) {
-        draft.problem(place, "The address " + options.addresses[j].text() + " is listened on already, from " + line(*first) +
-                                 ". Take one of them out.");
+        draft.problem(place, "The address " + options.addresses[j].text() + " is listened on already, from " +
+                                 line(*first) + ". Take one of them out.");
       }
     }
   }
@@ -192,7 +198,8 @@ void check_pools(Draft& draft) {
     Seen<Endpoint> members;
     for (size_t j = 0; j < pool.members.size(); ++j) {
       if (members.add(pool.members[j], given->items[j]) == nullptr) continue;
-      draft.problem(given->items[j], label + " has the member " + pool.members[j].text() + " twice. Take one of them out.");
+      draft.problem(given->items[j],
+                    label + " has the member " + pool.members[j].text() + " twice. Take one of them out.");
     }
     const Given* tls = draft.find("pool", "tls", i);
     if (pool.tls != auth::BackTls::None || (tls != nullptr && !tls->good)) continue;
@@ -214,7 +221,8 @@ void check_auth(Draft& draft) {
     const bool of_helper = setting.section == "auth.cache" || (setting.section == "auth" && setting.name != "mode");
     if (!of_helper || draft.find(setting.section, setting.name) == nullptr) continue;
     draft.warning(draft.place(setting.section, setting.name),
-                  std::string(setting.name) + " in " + heading(setting.section) + " changes nothing with mode = \"back\": " +
+                  std::string(setting.name) + " in " + heading(setting.section) +
+                      " changes nothing with mode = \"back\": "
                       "the mail server verifies, nobody else is asked and nothing is remembered. Take it out.");
   }
 }
@@ -222,10 +230,11 @@ void check_auth(Draft& draft) {
 void check_limits(Draft& draft) {
   const Duration idle = draft.config.session.limits.idle_timeout;
   if (idle >= std::chrono::minutes(30)) return;
-  draft.warning(draft.place("limits", "idle_timeout"),
-                "idle_timeout in [limits] is " + quoted(duration_text(static_cast<uint64_t>(idle.count()))) +
-                    "; RFC 9051, section 5.4: the time \"MUST be at least 30 minutes\" for a session that is logged in. " +
-                    "Mail programs that wait for news would be cut off. Set \"31m\" or more.");
+  draft.warning(
+      draft.place("limits", "idle_timeout"),
+      "idle_timeout in [limits] is " + quoted(duration_text(static_cast<uint64_t>(idle.count()))) +
+          "; RFC 9051, section 5.4: the time \"MUST be at least 30 minutes\" for a session that is logged in. "
+          "Mail programs that wait for news would be cut off. Set \"31m\" or more.");
 }
 
 }  // namespace

@@ -14,7 +14,9 @@
 namespace postern::config {
 namespace {
 
-Place place_of(const toml::source_region& region) { return {region.begin.line, region.begin.column}; }
+Place place_of(const toml::source_region& region) {
+  return {region.begin.line, region.begin.column};
+}
 
 template <typename Number>
 std::string digits(Number number) {
@@ -38,7 +40,8 @@ void convert_table(const toml::table& table, int depth, Value& value) {
 
 void convert_list(const toml::array& array, int depth, Value& value) {
   if (depth == depth_max) return;
-  for (const toml::node& node : array) value.items.push_back(convert(node, depth + 1));
+  for (const toml::node& node : array)
+    value.items.push_back(convert(node, depth + 1));
 }
 
 Value convert(const toml::node& node, int depth) {

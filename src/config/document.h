@@ -42,8 +42,8 @@ struct SyntaxError {
 };
 
 struct Document {
-  Value root;                         // a Table
-  std::optional<SyntaxError> error;   // then `root` is empty
+  Value root;                        // a Table
+  std::optional<SyntaxError> error;  // then `root` is empty
 };
 
 // Tables and lists that are nested deeper are cut off: no setting lives there.

@@ -28,8 +28,12 @@ const Given* Element::find(std::string_view name) const {
   return nullptr;
 }
 
-void Draft::problem(Place place, std::string text) { add(problems_, config.file, place, std::move(text)); }
-void Draft::warning(Place place, std::string text) { add(warnings_, config.file, place, std::move(text)); }
+void Draft::problem(Place place, std::string text) {
+  add(problems_, config.file, place, std::move(text));
+}
+void Draft::warning(Place place, std::string text) {
+  add(warnings_, config.file, place, std::move(text));
+}
 
 const Given* Draft::find(std::string_view section, std::string_view name, size_t index) const {
   const auto found = elements.find(section);

@@ -14,7 +14,7 @@ namespace postern::config {
 
 // A setting that stands in the file.
 struct Given {
-  std::string_view name;     // of the table of settings
+  std::string_view name;  // of the table of settings
   Place place;
   bool good = false;         // its value was understood and is in the Config
   std::vector<Place> items;  // lists: of each understood item, in the order of the Config's vector
@@ -36,7 +36,8 @@ class Draft {
   Config config;
   // By section. The n-th element of a repeated section is the n-th entry of the Config's vector.
   std::map<std::string_view, std::vector<Element>> elements;
-  Place end;  // the file's last line: where something is missing altogether
+  Place end;          // the file's last line: where something is missing altogether
+  bool whole = true;  // false: lines of the file were left out, so what is missing may have stood there
 
   // Problems beyond LoadResult::problems_max are dropped.
   void problem(Place place, std::string text);

@@ -37,9 +37,15 @@ std::string errno_fault(int error) {
   return fault + "Look at the file and its disk.";
 }
 
-bool has(const std::string& bytes, std::string_view mark) { return bytes.find(mark) != std::string::npos; }
-bool has_certificate(const std::string& bytes) { return has(bytes, "-----BEGIN CERTIFICATE-----"); }
-bool has_key(const std::string& bytes) { return has(bytes, "PRIVATE KEY-----"); }
+bool has(const std::string& bytes, std::string_view mark) {
+  return bytes.find(mark) != std::string::npos;
+}
+bool has_certificate(const std::string& bytes) {
+  return has(bytes, "-----BEGIN CERTIFICATE-----");
+}
+bool has_key(const std::string& bytes) {
+  return has(bytes, "PRIVATE KEY-----");
+}
 bool has_locked_key(const std::string& bytes) {
   return has(bytes, "-----BEGIN ENCRYPTED PRIVATE KEY-----") || has(bytes, "Proc-Type: 4,ENCRYPTED");
 }
@@ -74,16 +80,18 @@ void check_key(const Named& named) {
   FileText file = read_file(named.path, pem_size_max);
   if (!file.fault.empty()) return named.wrong(file.fault);
   if (has_locked_key(file.bytes)) {
-    named.wrong("is locked with a passphrase, and nobody is there to type it. Unlock it by: "
-                "openssl pkey -in FILE -out FILE.unlocked");
+    named.wrong(
+        "is locked with a passphrase, and nobody is there to type it. Unlock it by: "
+        "openssl pkey -in FILE -out FILE.unlocked");
   } else if (!has_key(file.bytes)) {
     named.wrong(has_certificate(file.bytes)
                     ? "holds a certificate and no private key. Are chain and key the wrong way round?"
                     : "holds no private key in PEM form (\"-----BEGIN PRIVATE KEY-----\"). From DER it is made by: "
                       "openssl pkey -inform der -in FILE -out FILE.pem");
   } else if (file.open_to_all) {
-    named.draft.warning(named.draft.place(named.section, named.name, named.index),
-                        "key " + quoted(named.path) + " can be read by every user of this machine. Close it by: chmod o= FILE");
+    named.draft.warning(
+        named.draft.place(named.section, named.name, named.index),
+        "key " + quoted(named.path) + " can be read by every user of this machine. Close it by: chmod o= FILE");
   }
   wipe(file.bytes);
 }
@@ -94,7 +102,7 @@ FileText read_file(const std::string& path, size_t size_max) {
   FileText file;
   // Without O_NONBLOCK, opening a pipe would wait for its writer.
   const Descriptor descriptor(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  struct stat status{};
+  struct stat status {};
   if (descriptor.number() < 0 || fstat(descriptor.number(), &status) != 0) {
     file.fault = errno_fault(errno);
     return file;
@@ -129,7 +137,8 @@ void check_files(Draft& draft) {
     check_key({draft, "tls.certificate", "key", i, certificates[i].key});
   }
   const std::vector<session::PoolOptions>& pools = draft.config.session.pools;
-  for (size_t i = 0; i < pools.size(); ++i) check_certificates({draft, "pool", "tls_ca", i, pools[i].tls_ca});
+  for (size_t i = 0; i < pools.size(); ++i)
+    check_certificates({draft, "pool", "tls_ca", i, pools[i].tls_ca});
 }
 
 }  // namespace postern::config

@@ -10,8 +10,8 @@ namespace postern::config {
 
 struct FileText {
   std::string bytes;
-  std::string fault;          // "cannot be read: No such file or directory. ...", with what to do; empty: it was read
-  bool open_to_all = false;   // every user of the machine may read it
+  std::string fault;         // "cannot be read: No such file or directory. ...", with what to do; empty: it was read
+  bool open_to_all = false;  // every user of the machine may read it
 };
 
 // Regular files of up to `size_max` bytes; a pipe or a device is a fault, not a wait.

@@ -51,7 +51,8 @@ std::string unknown_section(std::string_view name) {
   const std::string_view meant = nearest(name, names);
   if (!meant.empty()) return "did you mean " + heading(meant) + "?";
   std::vector<std::string> headings;
-  for (const Section& section : sections()) headings.push_back(heading(section));
+  for (const Section& section : sections())
+    headings.push_back(heading(section));
   return "there are " + listed(headings, "and") + ".";
 }
 
@@ -62,9 +63,9 @@ std::string unknown_setting(std::string_view section, std::string_view name) {
     if (setting.section == section) near.push_back(setting.name);
     all.push_back(setting.name);
   }
+  if (const std::string home = homes(name); !home.empty()) return "it belongs below " + home + ".";
   std::string_view meant = nearest(name, near);
   if (!meant.empty()) return "did you mean " + quoted(meant) + "?";
-  if (const std::string home = homes(name); !home.empty()) return "it belongs below " + home + ".";
   meant = nearest(name, all);
   if (!meant.empty()) return "did you mean " + quoted(meant) + ", which belongs below " + homes(meant) + "?";
   std::vector<std::string> names(near.begin(), near.end());
@@ -106,8 +107,8 @@ class DocumentReader {
     const bool repeated = section.count_max > 1;
     if (value.kind == Value::Kind::Table) {
       if (repeated) {
-        draft_.problem(entry.place, "Several " + last_name(section) + " sections may stand in the file: write " +
-                                        heading(section) + ", with double brackets.");
+        draft_.problem(entry.place,
+                       "This section may stand several times: write " + heading(section) + ", with double brackets.");
       }
       read_element(section, value, entry.place);
       return;
@@ -123,9 +124,11 @@ class DocumentReader {
     if (value.items.size() > section.count_max && repeated) {
       draft_.problem(entry.place, "There are " + std::to_string(value.items.size()) + " " + heading(section) +
                                       " sections; " + std::to_string(section.count_max) + " are possible.");
+      draft_.whole = false;
       return;
     }
-    for (const Value& item : value.items) read_item(section, item);
+    for (const Value& item : value.items)
+      read_item(section, item);
   }
 
   void read_item(const Section& section, const Value& item) {
@@ -140,17 +143,16 @@ class DocumentReader {
     elements.push_back({place, {}});
     // The inner sections have lists of their own, so this one does not grow meanwhile.
     read_entries(section.name, table, elements.back());
+    if (!draft_.whole) return;
     for (const Setting& setting : settings()) {
       const bool needed = setting.section == section.name && setting.unset.empty() && is_unset(setting);
       if (!needed || elements.back().find(setting.name) != nullptr) continue;
-      draft_.problem(place, heading(section) + " lacks " + quoted(setting.name) + ". Write, for example: " +
-                                std::string(setting.name) + " = " + example_text(setting));
+      draft_.problem(place, heading(section) + " lacks " + quoted(setting.name) +
+                                ". Write, for example: " + std::string(setting.name) + " = " + example_text(setting));
     }
   }
 
   bool is_unset(const Setting& setting) { return value_text(setting, draft_.config).empty(); }
-
-  static std::string last_name(const Section& section) { return std::string(last_part(section.name)); }
 
   Draft& draft_;
 };

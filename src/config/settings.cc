@@ -6,16 +6,27 @@
 namespace postern::config {
 namespace {
 
-Field field(bool& value) { return &value; }
-Field field(uint32_t& value) { return &value; }
-Field field(Duration& value) { return &value; }
-Field field(std::string& value) { return &value; }
-Field field(std::vector<Endpoint>& value) { return &value; }
-Field field(std::vector<Network>& value) { return &value; }
+Field field(bool& value) {
+  return &value;
+}
+Field field(uint32_t& value) {
+  return &value;
+}
+Field field(Duration& value) {
+  return &value;
+}
+Field field(std::string& value) {
+  return &value;
+}
+Field field(std::vector<Endpoint>& value) {
+  return &value;
+}
+Field field(std::vector<Network>& value) {
+  return &value;
+}
 
 template <typename Enum>
-  requires std::is_enum_v<Enum>
-Field field(Enum& value) {
+requires std::is_enum_v<Enum> Field field(Enum& value) {
   static_assert(sizeof(Enum) == 1);
   return ChoiceField{reinterpret_cast<unsigned char*>(&value)};
 }
@@ -48,11 +59,21 @@ constexpr Type name{Kind::Name, 1, 64};
 constexpr Type host{Kind::Host, 1, 253};  // RFC 1035, section 2.3.4, without the root's dot
 constexpr Type file_path{Kind::Path, 2, path_max};
 constexpr Type socket_path{Kind::Path, 2, socket_path_max};
-constexpr Type count(uint64_t min, uint64_t max) { return {Kind::Count, min, max}; }
-constexpr Type duration(uint64_t min, uint64_t max) { return {Kind::Duration, min, max}; }
-constexpr Type size(uint64_t min, uint64_t max) { return {Kind::Size, min, max}; }
-constexpr Type endpoints(uint64_t max) { return {Kind::Endpoints, 1, max}; }
-constexpr Type networks(uint64_t max) { return {Kind::Networks, 0, max}; }
+constexpr Type count(uint64_t min, uint64_t max) {
+  return {Kind::Count, min, max};
+}
+constexpr Type duration(uint64_t min, uint64_t max) {
+  return {Kind::Duration, min, max};
+}
+constexpr Type size(uint64_t min, uint64_t max) {
+  return {Kind::Size, min, max};
+}
+constexpr Type endpoints(uint64_t max) {
+  return {Kind::Endpoints, 1, max};
+}
+constexpr Type networks(uint64_t max) {
+  return {Kind::Networks, 0, max};
+}
 constexpr Type choice(std::span<const std::string_view> words, std::span<const std::string_view> later = {}) {
   return {Kind::Choice, 0, 0, words, later};
 }
@@ -62,7 +83,8 @@ constexpr Section section_rows[] = {
     {"log", "What is written, and where."},
     {"tls", "TLS towards mail programs."},
     {"tls.certificate",
-     "A certificate with its key. The first is the default; the others are chosen by the name that the mail program asks for (SNI). "
+     "A certificate with its key. The first is the default; the others are chosen by the name that the mail program "
+     "asks for (SNI). "
      "An ECDSA and an RSA certificate of one name may stand side by side.",
      10000, [](Config& config) { config.tls.certificates.emplace_back(); }},
     {"listen", "A door for mail programs.", 256, [](Config& config) { config.session.listeners.emplace_back(); }},
@@ -86,7 +108,8 @@ constexpr Setting rows[] = {
     {"gate", "drain_timeout", duration(0, day), INTO(reactor.drain_timeout),
      "After SIGTERM, sessions may go on for this long before they hear a polite goodbye."},
     {"gate", "kernel_features", choice(kernel_words), INTO(reactor.kernel_features),
-     "auto uses what the running kernel offers; floor uses only what Linux 6.1 has, to compare or to look for trouble."},
+     "auto uses what the running kernel offers; floor uses only what Linux 6.1 has, to compare or to look for "
+     "trouble."},
 
     {"log", "target", choice(target_words), INTO(log.target),
      "stderr is also what reaches the journal under systemd; syslog writes to the facility mail."},
@@ -110,15 +133,17 @@ constexpr Setting rows[] = {
     {"listen", "tls", choice(front_tls_words), INTO_LISTENER(tls),
      "implicit: TLS from the first byte (RFC 8314). starttls: in clear until the mail program asks. none: never."},
     {"listen", "login_without_tls", truth, INTO_LISTENER(login_without_tls),
-     "Let passwords cross in clear, where tls is none or starttls. Only for networks that you trust as you trust the cable."},
+     "Let passwords cross in clear, where tls is none or starttls. Only for networks that you trust as you trust the "
+     "cable."},
     {"listen", "pool", name, INTO_LISTENER(pool), "Where users go whose route names no mail server and no other pool."},
     {"listen", "proxy_protocol", truth, INTO_LISTENER(proxy_protocol),
      "Every connection begins with a PROXY header, version 1 or 2, which tells the mail program's address."},
-    {"listen", "trusted", networks(1000), INTO_LISTENER(trusted), "Who may send PROXY headers; needed with proxy_protocol.",
-     "nobody", "[\"10.0.0.0/8\", \"2001:db8::/32\"]"},
+    {"listen", "trusted", networks(1000), INTO_LISTENER(trusted),
+     "Who may send PROXY headers; needed with proxy_protocol.", "nobody", "[\"10.0.0.0/8\", \"2001:db8::/32\"]"},
 
     {"auth", "mode", choice(mode_words), INTO(auth.mode),
-     "helper: the helper verifies and routes. back: no helper, everybody goes to the listener's pool and the mail server verifies."},
+     "helper: the helper verifies and routes. back: no helper, everybody goes to the listener's pool and the mail "
+     "server verifies."},
     {"auth", "helper", socket_path, INTO(auth.helper), "The Unix socket on which the helper answers."},
     {"auth", "timeout", duration(100 * ms, 5 * minute), INTO(auth.timeout),
      "How long one question may take. Then the mail program hears that the service is temporarily unavailable."},
@@ -144,14 +169,17 @@ constexpr Setting rows[] = {
     {"pool", "tls_ca", file_path, INTO_POOL(tls_ca), "A PEM file of roots that the members' certificates must lead to.",
      "the system's roots", "\"/etc/postern/tls/inner-ca.crt\""},
     {"pool", "send_id", truth, INTO_POOL(send_id),
-     "Tell the mail server the mail program's address by IMAP ID, where it offers that. The mail server must trust the gate with it."},
+     "Tell the mail server the mail program's address by IMAP ID, where it offers that. The mail server must trust the "
+     "gate with it."},
     {"pool", "connect_timeout", duration(100 * ms, 5 * minute), INTO_POOL(connect_timeout),
      "How long to wait for one member's connection before the next is tried."},
     {"pool", "login_timeout", duration(100 * ms, 10 * minute), INTO_POOL(login_timeout),
      "How long a member may take from its greeting to the end of the login."},
-    {"pool", "retry_after", duration(0, hour), INTO_POOL(retry_after), "A member that failed is asked last for this long."},
+    {"pool", "retry_after", duration(0, hour), INTO_POOL(retry_after),
+     "A member that failed is asked last for this long."},
 
-    {"limits", "sessions", count(1, 10000000), INTO(session.limits.sessions), "Sessions at the same time, of all listeners."},
+    {"limits", "sessions", count(1, 10000000), INTO(session.limits.sessions),
+     "Sessions at the same time, of all listeners."},
     {"limits", "handshake_timeout", duration(100 * ms, 10 * minute), INTO(session.limits.handshake_timeout),
      "How long a TLS handshake may take."},
     {"limits", "login_timeout", duration(100 * ms, hour), INTO(session.limits.login_timeout),
@@ -174,8 +202,12 @@ constexpr Setting rows[] = {
 
 }  // namespace
 
-std::span<const Section> sections() { return section_rows; }
-std::span<const Setting> settings() { return rows; }
+std::span<const Section> sections() {
+  return section_rows;
+}
+std::span<const Setting> settings() {
+  return rows;
+}
 
 const Setting* find_setting(std::string_view section, std::string_view name) {
   for (const Setting& setting : rows) {

@@ -43,8 +43,8 @@ struct ChoiceField {
 };
 
 // Where a value goes.
-using Field = std::variant<bool*, uint32_t*, Duration*, std::string*, std::vector<Endpoint>*, std::vector<Network>*,
-                           ChoiceField>;
+using Field =
+    std::variant<bool*, uint32_t*, Duration*, std::string*, std::vector<Endpoint>*, std::vector<Network>*, ChoiceField>;
 
 struct Setting {
   std::string_view section;
@@ -57,9 +57,9 @@ struct Setting {
 };
 
 struct Section {
-  std::string_view name;      // "auth.cache"
+  std::string_view name;  // "auth.cache"
   std::string_view sentence;
-  size_t count_max = 1;       // more than 1: [[name]], once for each of them
+  size_t count_max = 1;            // more than 1: [[name]], once for each of them
   void (*add)(Config&) = nullptr;  // appends one more of a repeated section
 };
 

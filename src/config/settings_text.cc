@@ -14,16 +14,26 @@ constexpr size_t columns = 100;
 std::string type_text(const Setting& setting) {
   const std::string range = range_text(setting);
   switch (setting.type.kind) {
-    case Kind::Bool: return "true or false";
-    case Kind::Count: return "number " + range;
-    case Kind::Duration: return "duration " + range;
-    case Kind::Size: return "size " + range;
-    case Kind::Choice: return range;
-    case Kind::Name: return "name";
-    case Kind::Host: return "host name";
-    case Kind::Path: return "path";
-    case Kind::Endpoints: return "list of " + range + " addresses with ports";
-    case Kind::Networks: return "list of " + range + " networks";
+    case Kind::Bool:
+      return "true or false";
+    case Kind::Count:
+      return "number " + range;
+    case Kind::Duration:
+      return "duration " + range;
+    case Kind::Size:
+      return "size " + range;
+    case Kind::Choice:
+      return range;
+    case Kind::Name:
+      return "name";
+    case Kind::Host:
+      return "host name";
+    case Kind::Path:
+      return "path";
+    case Kind::Endpoints:
+      return "list of " + range + " addresses with ports";
+    case Kind::Networks:
+      return "list of " + range + " networks";
   }
   return "";
 }
@@ -57,7 +67,8 @@ void append_wrapped(std::string& result, std::string_view text, size_t indent) {
   result += '\n';
 }
 
-// Text between macros: each sentence on a line of its own, as mdoc likes it, and nothing that roff would take for its own.
+// Text between macros: each sentence on a line of its own, as mdoc likes it, and nothing that roff would take for its
+// own.
 void append_mdoc(std::string& page, std::string_view text) {
   bool line_start = true;
   for (size_t i = 0; i < text.size(); ++i) {
@@ -128,7 +139,8 @@ looks without
 .Fl c .
 .El
 .Sh EXAMPLES
-IMAP with TLS on port 993, a helper on its usual socket, and two mail servers for those users whose route the helper leaves open:
+IMAP with TLS on port 993, a helper on its usual socket, and two mail servers for those users whose route the helper
+leaves open:
 .Bd -literal -offset indent
 [[tls.certificate]]
 chain = "/etc/postern/tls/mail.crt"
@@ -153,7 +165,8 @@ members = ["10.0.0.10:143", "10.0.0.11:143"]
 std::string settings_text() {
   Config defaults = default_config();
   size_t indent = 0;
-  for (const Setting& setting : settings()) indent = std::max(indent, setting.name.size() + 4);
+  for (const Setting& setting : settings())
+    indent = std::max(indent, setting.name.size() + 4);
   std::string result;
   for (const Section& section : sections()) {
     if (!result.empty()) result += '\n';

@@ -18,36 +18,55 @@ struct Reading {
   const Value& value;
 
   std::string label() const { return std::string(setting.name) + " in " + heading(setting.section); }
-  std::string remedy() const { return "Write, for example: " + std::string(setting.name) + " = " + example_text(setting); }
+  std::string remedy() const {
+    return "Write, for example: " + std::string(setting.name) + " = " + example_text(setting);
+  }
   // "timeout in [auth] " + what + " " + remedy
   void wrong(const std::string& what) const { draft.problem(value.place, label() + " " + what); }
 };
 
 std::string_view wanted(Kind kind) {
   switch (kind) {
-    case Kind::Bool: return "true or false, without quotes";
-    case Kind::Count: return "a whole number, without quotes";
-    case Kind::Duration: return "a duration in quotes";
-    case Kind::Size: return "a size in quotes";
-    case Kind::Choice: return "a word in quotes";
-    case Kind::Name: return "a name in quotes";
-    case Kind::Host: return "a host name in quotes";
-    case Kind::Path: return "a path in quotes";
-    case Kind::Endpoints: return "a list of addresses in quotes";
-    case Kind::Networks: return "a list of networks in quotes";
+    case Kind::Bool:
+      return "true or false, without quotes";
+    case Kind::Count:
+      return "a whole number, without quotes";
+    case Kind::Duration:
+      return "a duration in quotes";
+    case Kind::Size:
+      return "a size in quotes";
+    case Kind::Choice:
+      return "a word in quotes";
+    case Kind::Name:
+      return "a name in quotes";
+    case Kind::Host:
+      return "a host name in quotes";
+    case Kind::Path:
+      return "a path in quotes";
+    case Kind::Endpoints:
+      return "a list of addresses in quotes";
+    case Kind::Networks:
+      return "a list of networks in quotes";
   }
   return "another value";
 }
 
 std::string found(const Value& value) {
   switch (value.kind) {
-    case Value::Kind::Table: return "a table";
-    case Value::Kind::List: return "a list";
-    case Value::Kind::Text: return "the text " + quoted(value.text);
-    case Value::Kind::Integer: return "the number " + value.text;
-    case Value::Kind::Float: return "the number " + value.text;
-    case Value::Kind::Bool: return value.text;
-    case Value::Kind::Date: return "a date";
+    case Value::Kind::Table:
+      return "a table";
+    case Value::Kind::List:
+      return "a list";
+    case Value::Kind::Text:
+      return "the text " + quoted(value.text);
+    case Value::Kind::Integer:
+      return "the number " + value.text;
+    case Value::Kind::Float:
+      return "the number " + value.text;
+    case Value::Kind::Bool:
+      return value.text;
+    case Value::Kind::Date:
+      return "a date";
   }
   return "something else";
 }
@@ -184,8 +203,8 @@ bool read_name(const Reading& reading, std::string& into) {
   const std::string& text = reading.value.text;
   const Type& type = reading.setting.type;
   if (!is_name(text, type)) {
-    reading.wrong("is " + quoted(text) + "; a name has " + std::to_string(type.min) + " to " + std::to_string(type.max) +
-                  " letters, digits, \".\", \"-\" or \"_\". " + reading.remedy());
+    reading.wrong("is " + quoted(text) + "; a name has " + std::to_string(type.min) + " to " +
+                  std::to_string(type.max) + " letters, digits, \".\", \"-\" or \"_\". " + reading.remedy());
     return false;
   }
   into = text;
@@ -235,27 +254,31 @@ std::string endpoint_fault(std::string_view text) {
     return head + "lacks its port. Write, for example, " + quoted(bare->text());
   }
   if (host == "*") {
-    return head + "is no address. Write " + quoted("0.0.0.0:" + port) + " for all of IPv4 and " + quoted("[::]:" + port) +
-           " for all of IPv6";
+    return head + "is no address. Write " + quoted("0.0.0.0:" + port) + " for all of IPv4 and " +
+           quoted("[::]:" + port) + " for all of IPv6";
   }
   if (Endpoint::parse(host, 143) && colon != text.npos) {
     return head + "has the port " + quoted(port) + ". Ports go from 1 to 65535";
   }
-  if (is_host(host, Type{Kind::Host, 1, 253}) && !std::all_of(host.begin(), host.end(), [](char c) {
-        return c == '.' || (c >= '0' && c <= '9');
-      })) {
+  const bool numeric = host.find_first_not_of("0123456789.") == host.npos;
+  if (is_host(host, Type{Kind::Host, 1, 253}) && !numeric && port.find_first_not_of("0123456789") == port.npos) {
     return head + "is a name; names are not looked up. Write an address, such as \"192.0.2.10:" + port + "\"";
   }
   return head + "is no address with a port. Write IPv4 as \"192.0.2.10:143\" and IPv6 as \"[2001:db8::10]:143\"";
 }
 
-std::optional<Endpoint> parse_item(const std::string& text, const Endpoint*) { return Endpoint::parse(text); }
-std::optional<Network> parse_item(const std::string& text, const Network*) { return Network::parse(text); }
+std::optional<Endpoint> parse_item(const std::string& text, const Endpoint*) {
+  return Endpoint::parse(text);
+}
+std::optional<Network> parse_item(const std::string& text, const Network*) {
+  return Network::parse(text);
+}
 
 template <typename Item>
 std::string item_fault(const std::string& text) {
   if constexpr (std::is_same_v<Item, Endpoint>) return endpoint_fault(text);
-  return "has " + quoted(text) + ", which is no network. Write an address, a slash and the number of leading bits, such as \"10.0.0.0/8\"";
+  return "has " + quoted(text) +
+         ", which is no network. Write an address, a slash and the number of leading bits, such as \"10.0.0.0/8\"";
 }
 
 template <typename Item>
@@ -264,8 +287,8 @@ bool read_list(const Reading& reading, std::vector<Item>& into, Given& given) {
   const Type& type = reading.setting.type;
   const std::vector<Value>& items = reading.value.items;
   if (items.size() < type.min || items.size() > type.max) {
-    reading.wrong("has " + std::to_string(items.size()) + " entries; it can have " + range_text(reading.setting) + ". " +
-                  (items.empty() ? reading.remedy() : "Take some out."));
+    reading.wrong("has " + std::to_string(items.size()) + " entries; it can have " + range_text(reading.setting) +
+                  ". " + (items.empty() ? reading.remedy() : "Take some out."));
     return false;
   }
   bool good = true;
@@ -314,6 +337,21 @@ struct Reader {
   bool operator()(ChoiceField into) const { return read_choice(reading, into); }
 };
 
+std::string item_text(const Endpoint& endpoint) {
+  return endpoint.text();
+}
+std::string item_text(const Network& network) {
+  return network.base.address_text() + "/" + std::to_string(network.prefix_bits);
+}
+
+template <typename Item>
+std::string list_text(const std::vector<Item>& items) {
+  std::string text;
+  for (const Item& item : items)
+    text += (text.empty() ? "[" : ", ") + quoted(item_text(item));
+  return text.empty() ? "" : text + "]";
+}
+
 struct Writer {
   const Type& type;
 
@@ -323,18 +361,8 @@ struct Writer {
     return amount_text(Kind::Duration, static_cast<uint64_t>(value->count()));
   }
   std::string operator()(const std::string* value) const { return value->empty() ? "" : quoted(*value); }
-  std::string operator()(const std::vector<Endpoint>* value) const {
-    std::vector<std::string> words;
-    for (const Endpoint& endpoint : *value) words.push_back(quoted(endpoint.text()));
-    return words.empty() ? "" : "[" + listed(words, ",") + "]";
-  }
-  std::string operator()(const std::vector<Network>* value) const {
-    std::vector<std::string> words;
-    for (const Network& network : *value) {
-      words.push_back(quoted(network.base.address_text() + "/" + std::to_string(network.prefix_bits)));
-    }
-    return words.empty() ? "" : "[" + listed(words, ",") + "]";
-  }
+  std::string operator()(const std::vector<Endpoint>* value) const { return list_text(*value); }
+  std::string operator()(const std::vector<Network>* value) const { return list_text(*value); }
   std::string operator()(ChoiceField value) const { return quoted(type.words[*value.at]); }
 };
 
@@ -360,18 +388,22 @@ std::string range_text(const Setting& setting) {
   switch (type.kind) {
     case Kind::Count:
     case Kind::Duration:
-    case Kind::Size: return "from " + amount_text(type.kind, type.min) + " to " + amount_text(type.kind, type.max);
+    case Kind::Size:
+      return "from " + amount_text(type.kind, type.min) + " to " + amount_text(type.kind, type.max);
     case Kind::Endpoints:
-    case Kind::Networks: return std::to_string(type.min) + " to " + std::to_string(type.max);
+    case Kind::Networks:
+      return std::to_string(type.min) + " to " + std::to_string(type.max);
     case Kind::Choice: {
       std::vector<std::string> words;
-      for (const std::string_view word : type.words) words.push_back(quoted(word));
+      for (const std::string_view word : type.words)
+        words.push_back(quoted(word));
       return listed(words, "or");
     }
     case Kind::Bool:
     case Kind::Name:
     case Kind::Host:
-    case Kind::Path: return "";
+    case Kind::Path:
+      return "";
   }
   return "";
 }

@@ -10,19 +10,23 @@ namespace {
 // No name of ours comes near this; longer ones are never "meant", and the table below stays on the stack.
 constexpr size_t word_size_max = 48;
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
 
 // The optimal string alignment distance.
 size_t distance(std::string_view left, std::string_view right) {
   std::array<std::array<size_t, word_size_max + 1>, word_size_max + 1> cost;
-  for (size_t i = 0; i <= left.size(); ++i) cost[i][0] = i;
-  for (size_t j = 0; j <= right.size(); ++j) cost[0][j] = j;
+  for (size_t i = 0; i <= left.size(); ++i)
+    cost[i][0] = i;
+  for (size_t j = 0; j <= right.size(); ++j)
+    cost[0][j] = j;
   for (size_t i = 1; i <= left.size(); ++i) {
     for (size_t j = 1; j <= right.size(); ++j) {
       const size_t replace = lower(left[i - 1]) == lower(right[j - 1]) ? 0 : 1;
       cost[i][j] = std::min({cost[i - 1][j] + 1, cost[i][j - 1] + 1, cost[i - 1][j - 1] + replace});
-      const bool swapped = i > 1 && j > 1 && lower(left[i - 1]) == lower(right[j - 2]) &&
-                           lower(left[i - 2]) == lower(right[j - 1]);
+      const bool swapped =
+          i > 1 && j > 1 && lower(left[i - 1]) == lower(right[j - 2]) && lower(left[i - 2]) == lower(right[j - 1]);
       if (swapped) cost[i][j] = std::min(cost[i][j], cost[i - 2][j - 2] + 1);
     }
   }
@@ -41,24 +45,33 @@ std::string in_units(uint64_t number, std::span<const Unit> largest_first) {
   return std::to_string(number);
 }
 
+void append_printable(std::string& result, char c) {
+  constexpr char digits[] = "0123456789abcdef";
+  const auto byte = static_cast<unsigned char>(c);
+  if (byte >= 0x20 && byte < 0x7f) {
+    result += c;
+    return;
+  }
+  result += "\\x";
+  result += digits[byte >> 4];
+  result += digits[byte & 15];
+}
+
 }  // namespace
+
+std::string printable(std::string_view text) {
+  std::string result;
+  for (const char c : text)
+    append_printable(result, c);
+  return result;
+}
 
 std::string quoted(std::string_view text) {
   constexpr size_t size_max = 80;
-  constexpr char digits[] = "0123456789abcdef";
   std::string result = "\"";
   for (const char c : text.substr(0, size_max)) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      result += '\\';
-      result += c;
-    } else if (byte < 0x20 || byte >= 0x7f) {
-      result += "\\x";
-      result += digits[byte >> 4];
-      result += digits[byte & 15];
-    } else {
-      result += c;
-    }
+    if (c == '"' || c == '\\') result += '\\';
+    append_printable(result, c);
   }
   if (text.size() > size_max) result += "...";
   result += '"';

@@ -10,8 +10,10 @@
 
 namespace postern::config {
 
-// In double quotes, as TOML would have it; control characters and bytes beyond ASCII become \xHH, and what is longer
-// than 80 bytes is cut and marked: a sentence stays one printable line whatever the file holds.
+// Control characters and bytes beyond ASCII become \xHH: a sentence stays one line whatever the file holds.
+std::string printable(std::string_view text);
+
+// In double quotes, printable, with quotes and backslashes escaped; what is longer than 80 bytes is cut and marked.
 std::string quoted(std::string_view text);
 
 // "a", "a" and "b", "a", "b" and "c": with `last` = "and". The words come as they are.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // A whole file becomes a Config: every value arrives where it belongs, and what is left out has its default.
-#include "config/config.h"
-
 #include <gtest/gtest.h>
+
+#include "tests/unit/config/sentences.h"
 
 namespace postern::config {
 namespace {
@@ -89,16 +89,9 @@ bad_commands = 7
 login_attempts = 8
 )";
 
-std::string sentences(const std::vector<Problem>& problems) {
-  std::string text;
-  for (const Problem& problem : problems) text += problem.sentence() + "\n";
-  return text;
-}
-
 Config load(std::string_view text) {
   LoadResult result = load_text(text, "test.toml");
-  EXPECT_EQ(sentences(result.problems), "");
-  EXPECT_EQ(sentences(result.warnings), "");
+  EXPECT_EQ(sentences(result), "");
   return result.config ? *result.config : Config{};
 }
 
@@ -125,8 +118,7 @@ TEST(Config, CarriesListeners) {
   ASSERT_EQ(config.session.listeners.size(), 3u);
   const session::ListenerOptions& first = config.session.listeners[0];
   EXPECT_EQ(first.name, "imap-993");
-  EXPECT_EQ(first.addresses,
-            (std::vector{*Endpoint::parse("192.0.2.1:993"), *Endpoint::parse("[2001:db8::1]:993")}));
+  EXPECT_EQ(first.addresses, (std::vector{*Endpoint::parse("192.0.2.1:993"), *Endpoint::parse("[2001:db8::1]:993")}));
   EXPECT_EQ(first.tls, session::FrontTls::Implicit);
   EXPECT_EQ(first.pool, "default");
   EXPECT_FALSE(first.login_without_tls);
@@ -187,8 +179,9 @@ TEST(Config, CarriesLimits) {
 
 // What the file leaves out is what the options' own declarations say.
 TEST(Config, DefaultsAreThoseOfTheOptions) {
-  const Config config = load("[[listen]]\naddresses = [\"127.0.0.1:1143\"]\ntls = \"none\"\nlogin_without_tls = true\n"
-                             "[[pool]]\nname = \"x\"\nmembers = [\"127.0.0.1:143\"]\n");
+  const Config config = load(
+      "[[listen]]\naddresses = [\"127.0.0.1:1143\"]\ntls = \"none\"\nlogin_without_tls = true\n"
+      "[[pool]]\nname = \"x\"\nmembers = [\"127.0.0.1:143\"]\n");
   const Config fresh;
   EXPECT_EQ(config.reactor.reactors, fresh.reactor.reactors);
   EXPECT_EQ(config.reactor.kernel_features, fresh.reactor.kernel_features);

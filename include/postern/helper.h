@@ -136,7 +136,7 @@ typedef struct postern_answer {
 
   /* With POSTERN_OK: where the mail lives and how the gate logs in there. What is not said comes from the pool. */
   postern_bytes user;            /* the name at the mail server; not said: as the mail program sent it */
-  postern_bytes password;        /* the password at the mail server; not said: the mail program's own */
+  postern_bytes password;        /* not empty; not said: the mail program's own password */
   postern_bytes master_user;     /* log in as this one on behalf of `user` ... */
   postern_bytes master_password; /* ... with this password. Both or none; not together with `password` */
   const postern_bytes* back;     /* `back_count` addresses "192.0.2.1:143", "[2001:db8::1]:143", tried in this order */

@@ -96,7 +96,9 @@ void add_counted(auth::FormWriter& writer, std::string_view key, uint32_t value)
 [[nodiscard]] bool is_route_sound(const postern_answer& answer) {
   const bool master = answer.master_user.data != nullptr;
   if (master != (answer.master_password.data != nullptr)) return false;
-  if (master && (answer.master_user.size == 0 || answer.password.data != nullptr)) return false;
+  if (master && (answer.master_user.size == 0 || answer.master_password.size == 0)) return false;
+  // An empty password must not quietly become "the mail program's own".
+  if (answer.password.data != nullptr && (master || answer.password.size == 0)) return false;
   if (answer.back_count != 0 && (answer.back == nullptr || answer.pool.data != nullptr)) return false;
   for (size_t i = 0; i < answer.back_count; ++i) {
     if (answer.back[i].size == 0) return false;

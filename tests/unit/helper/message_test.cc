@@ -189,6 +189,10 @@ TEST(Answer, ContradictionsAreNotSent) {
   built("1", answer, POSTERN_MALFORMED);
 
   answer = ok;
+  answer.password = postern_text("");
+  built("1", answer, POSTERN_MALFORMED);
+
+  answer = ok;
   answer.proxy_protocol = 3;
   built("1", answer, POSTERN_MALFORMED);
 

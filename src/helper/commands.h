@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The commands of postern-auth that do their work and end: user, hash, --check.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace postern::helper {
+
+// An exit status: 0 done, 1 it failed, 2 the command line is wrong. Why is on stderr.
+using ExitStatus = int;
+
+// A command line, taken apart.
+struct Arguments {
+  std::vector<std::string> words;  // what stands without a hyphen: "user", "add", "joe@example.test"
+  std::string file;                // -c; empty: the default
+  std::string database;            // --database
+  std::string scheme;              // --scheme
+  bool password_stdin = false;
+  bool check = false;
+  bool disable = false, enable = false;
+  bool back_password = false, master_password = false;       // to be asked for
+  std::vector<std::pair<std::string, std::string>> attributes;  // "back" → "127.0.1.1:143", in order
+};
+
+// "add", "set", ... with a user's name where it needs one.
+ExitStatus run_user(const Arguments& arguments);
+// Asks for a password and prints its hash.
+ExitStatus run_hash(const Arguments& arguments);
+// Everything that is wrong with the file and its sources.
+ExitStatus run_check(const Arguments& arguments);
+
+// Says "postern-auth: text" on stderr and returns 1.
+ExitStatus fail(std::string_view text);
+
+}  // namespace postern::helper

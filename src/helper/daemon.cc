@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "helper/daemon.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <signal.h>
+#include <string.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "helper/log.h"
+
+namespace postern::helper {
+namespace {
+
+// How soon after a change a gate forgets the old password.
+constexpr timespec poll_interval{1, 0};
+// A longer list is not worth its lines: the gates forget everybody.
+constexpr size_t names_max = 1000;
+constexpr uint32_t workers_min = 4;
+
+std::string_view view(postern_bytes bytes) { return {bytes.data, bytes.size}; }
+
+postern_bytes said(std::string_view text) {
+  return text.empty() ? postern_bytes{nullptr, 0} : postern_bytes{text.data(), text.size()};
+}
+
+uint32_t thread_count(uint32_t configured) {
+  return configured != 0 ? configured : std::max(workers_min, 2 * std::thread::hardware_concurrency());
+}
+
+// The group's number; -1 for an empty name.
+absl::StatusOr<gid_t> find_group(const std::string& name) {
+  if (name.empty()) return static_cast<gid_t>(-1);
+  group entry;
+  group* found = nullptr;
+  std::vector<char> room(64 * 1024);
+  if (getgrnam_r(name.c_str(), &entry, room.data(), room.size(), &found) == 0 && found != nullptr) return found->gr_gid;
+  return absl::NotFoundError("socket_group: there is no group \"" + name + "\". Create it, or name another one.");
+}
+
+absl::Status listen_failure(const std::string& path, int error) {
+  const std::string head = "socket " + path + ": ";
+  if (error == EADDRINUSE) return absl::FailedPreconditionError(head + "another process listens there. Stop it first.");
+  if (error == EEXIST) {
+    return absl::FailedPreconditionError(head + "something stands there that is no socket. Move it away.");
+  }
+  if (error == ENOENT) return absl::NotFoundError(head + "its folder does not exist. Create it.");
+  return absl::FailedPreconditionError(head + strerror(error) + ".");
+}
+
+sigset_t our_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, number);
+  return set;
+}
+
+void fill_route(const Route& route, std::vector<postern_bytes>& backs, postern_answer& answer) {
+  for (const std::string& back : route.backs) backs.push_back(said(back));
+  answer.back = backs.data();
+  answer.back_count = backs.size();
+  answer.pool = said(route.pool);
+  answer.user = said(route.user);
+  answer.password = said(route.password.reveal());
+  answer.master_user = said(route.master_user);
+  answer.master_password = said(route.master_password.reveal());
+  answer.tls = route.tls;
+  answer.tls_name = said(route.tls_name);
+  answer.mechanism = said(route.mechanism);
+  answer.proxy_protocol = route.proxy_protocol;
+  answer.xclient = route.xclient;
+  answer.sessions_max = route.sessions_max;
+  answer.ttl_s = route.ttl_s;
+}
+
+struct SourceMaker {
+  size_t index;
+
+  std::unique_ptr<Source> operator()(SqliteOptions& options) const {
+    return std::make_unique<SqliteSource>(std::move(options));
+  }
+  std::unique_ptr<Source> operator()(PasswdFileOptions& options) const {
+    return std::make_unique<PasswdFile>(std::move(options));
+  }
+  std::unique_ptr<Source> operator()(StaticOptions& options) const {
+    return std::make_unique<StaticSource>(std::move(options), "static:" + std::to_string(index));
+  }
+};
+
+}  // namespace
+
+std::vector<std::unique_ptr<Source>> make_sources(std::vector<SourceOptions> sources) {
+  std::vector<std::unique_ptr<Source>> made;
+  for (SourceOptions& options : sources) made.push_back(std::visit(SourceMaker{made.size() + 1}, options));
+  return made;
+}
+
+Daemon::Daemon(Options options, std::string file)
+    : file_(std::move(file)),
+      options_(std::move(options)),
+      verifier_(std::make_shared<Verifier>(make_sources(std::move(options_.sources)), options_.passwords)),
+      reject_delay_(options_.reject_delay),
+      question_timeout_(options_.question_timeout) {}
+
+absl::Status Daemon::run() {
+  const sigset_t signals = our_signals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  if (const absl::Status status = listen(); !status.ok()) return status;
+  for (const auto& source : verifier_->sources()) {
+    // Nobody has an empty name: this only shows whether the source can be used. If not, it may mend itself; until then
+    // its users hear "not now".
+    const Lookup probe = source->find("");
+    if (const auto* failure = std::get_if<SourceFailure>(&probe)) {
+      write_log(LogLine(Severity::Error, "source").add("source", source->name()).say(failure->text));
+    }
+  }
+  const absl::Status status = serve();
+  postern_helper_unlisten(listener_, options_.socket.c_str());
+  write_log(LogLine(Severity::Notice, "stopped"));
+  return status;
+}
+
+absl::Status Daemon::listen() {
+  const absl::StatusOr<gid_t> group = find_group(options_.socket_group);
+  if (!group.ok()) return group.status();
+  listener_ = postern_helper_listen(options_.socket.c_str(), options_.socket_mode, *group);
+  return listener_ >= 0 ? absl::OkStatus() : listen_failure(options_.socket, errno);
+}
+
+absl::Status Daemon::serve() {
+  postern_helper_options options{};
+  options.listener = listener_;
+  options.name = "postern-auth";
+  options.context = this;
+  options.verify = [](void* self, postern_helper*, postern_question* question) {
+    static_cast<Daemon*>(self)->on_question(question);
+  };
+  options.admit = [](void* self, const postern_peer* peer) { return static_cast<Daemon*>(self)->on_connection(*peer); };
+  helper_ = postern_helper_new(&options);
+  if (helper_ == nullptr) return absl::InternalError(std::string("cannot serve: ") + strerror(errno) + ".");
+  const uint32_t threads = thread_count(options_.workers);
+  workers_ = std::make_unique<Workers>(threads, options_.queue, [this](const Workers::Job& job) { work(job); });
+  write_log(LogLine(Severity::Notice, "started")
+                .add("version", POSTERN_VERSION)
+                .add("socket", options_.socket)
+                .add("workers", uint64_t{threads})
+                .add("sources", uint64_t{verifier_->sources().size()}));
+  std::thread server([this] {
+    serving_failed_ = postern_helper_serve(helper_) != POSTERN_FINE;
+    // Whatever ended it, the main thread shall hear of it.
+    kill(getpid(), SIGTERM);
+  });
+  wait_for_signals();
+  postern_helper_stop(helper_);
+  server.join();
+  workers_->finish();
+  postern_helper_free(helper_);
+  return serving_failed_ ? absl::InternalError("the socket cannot be served any more.") : absl::OkStatus();
+}
+
+void Daemon::wait_for_signals() {
+  const sigset_t signals = our_signals();
+  while (true) {
+    const int number = sigtimedwait(&signals, nullptr, &poll_interval);
+    if (number == SIGTERM || number == SIGINT) return;
+    if (number == SIGHUP) reload();
+    const bool newcomer = newcomer_.exchange(false);
+    for (const auto& source : verifier()->sources()) {
+      tell_changes(source->poll());
+      if (newcomer) tell_changes(source->recent());
+    }
+  }
+}
+
+void Daemon::reload() {
+  ReadResult read = read_options(file_);
+  for (const std::string& problem : read.problems) write_log(LogLine(Severity::Error, "reload").say(problem));
+  if (!read.problems.empty()) {
+    write_log(LogLine(Severity::Error, "reload").say("The old configuration stays in force."));
+    return;
+  }
+  Options& now = read.options;
+  if (now.socket != options_.socket || now.socket_mode != options_.socket_mode ||
+      now.socket_group != options_.socket_group || now.workers != options_.workers || now.queue != options_.queue) {
+    write_log(LogLine(Severity::Warning, "reload")
+                  .say("Changes of socket, socket_mode, socket_group, workers and queue wait for a restart."));
+  }
+  auto fresh = std::make_shared<Verifier>(make_sources(std::move(now.sources)), now.passwords);
+  for (const auto& source : fresh->sources()) tell_changes(source->poll());
+  {
+    const std::lock_guard guard(lock_);
+    verifier_ = std::move(fresh);
+    reject_delay_ = now.reject_delay;
+    question_timeout_ = now.question_timeout;
+  }
+  // Anybody may be served by another source now.
+  tell_changes({.all = true, .users = {}});
+  write_log(LogLine(Severity::Notice, "reloaded").add("file", file_));
+}
+
+void Daemon::tell_changes(const Changes& changes) {
+  if (changes.empty()) return;
+  if (changes.all || changes.users.size() > names_max) {
+    static_cast<void>(postern_helper_invalidate(helper_, postern_text("*")));
+    return;
+  }
+  for (const std::string& user : changes.users) {
+    static_cast<void>(postern_helper_invalidate(helper_, {user.data(), user.size()}));
+  }
+}
+
+std::shared_ptr<Verifier> Daemon::verifier() {
+  const std::lock_guard guard(lock_);
+  return verifier_;
+}
+
+int Daemon::on_connection(const postern_peer& peer) {
+  newcomer_ = true;
+  write_log(LogLine(Severity::Info, "connected")
+                .add("pid", static_cast<uint64_t>(peer.pid))
+                .add("uid", uint64_t{peer.uid}));
+  return 1;
+}
+
+void Daemon::on_question(postern_question* question) {
+  if (workers_->add(question)) return;
+  Decision decision;
+  decision.why = "too many questions at a time";
+  answer(question, decision);
+}
+
+void Daemon::work(const Workers::Job& job) {
+  Decision decision;
+  Duration timeout;
+  {
+    const std::lock_guard guard(lock_);
+    timeout = question_timeout_;
+  }
+  if (std::chrono::steady_clock::now() - job.arrived > timeout) {
+    decision.why = "the question has waited too long for a worker";
+  } else {
+    decision = verifier()->verify(*job.question);
+  }
+  answer(job.question, decision);
+}
+
+void Daemon::answer(postern_question* question, const Decision& decision) {
+  log_decision(*question, decision);
+  postern_answer answer{};
+  std::vector<postern_bytes> backs;
+  answer.result = decision.result;
+  answer.reason = decision.reason;
+  if (decision.result == POSTERN_OK) fill_route(decision.route, backs, answer);
+  if (decision.result == POSTERN_REJECT) {
+    const std::lock_guard guard(lock_);
+    answer.delay_ms = static_cast<uint32_t>(reject_delay_.count());
+  }
+  // Each wrong guess would be remembered as a good login, for the mail server to refuse.
+  if (decision.check_at_back) answer.cache = POSTERN_NO;
+  if (decision.vary_client) answer.vary = postern_text("client");
+  if (postern_helper_answer(helper_, question, &answer) != POSTERN_FINE) {
+    write_log(LogLine(Severity::Error, "answer")
+                  .add("source", decision.source)
+                  .say("The answer does not fit into a line of the protocol; the gate heard \"unavailable\"."));
+  }
+}
+
+// Logins that succeed are the gate's to log.
+void Daemon::log_decision(const postern_question& question, const Decision& decision) {
+  if (decision.result == POSTERN_OK) return;
+  const bool rejected = decision.result == POSTERN_REJECT;
+  LogLine line(rejected ? Severity::Info : Severity::Error, rejected ? "reject" : "unavailable");
+  line.add("user", view(question.user)).add("client", view(question.client));
+  if (question.session.data != nullptr) line.add("session", view(question.session));
+  if (!decision.source.empty()) line.add("source", decision.source);
+  write_log(line.say(decision.why));
+}
+
+}  // namespace postern::helper

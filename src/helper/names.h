@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// User names: mail programs write Joe@Example.test and joe@example.test for the same mailbox.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace postern::helper {
+
+// Longer names are nobody's: RFC 5321, section 4.5.3.1 allows 64 + 1 + 255 bytes.
+inline constexpr size_t user_size_max = 512;
+
+// ASCII letters in lower case, all other bytes as they are: how names are kept and compared everywhere here.
+std::string folded(std::string_view user);
+
+// Not empty, not too long, no control character, and not "*", which means all users to the gate.
+bool is_user_name(std::string_view user);
+
+// True if `text` is what `pattern` describes: "*" stands for any run of bytes, all else for itself. Both are folded.
+bool matches_pattern(std::string_view pattern, std::string_view text);
+
+}  // namespace postern::helper

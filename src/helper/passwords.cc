@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "helper/passwords.h"
+
+#include <argon2.h>
+#include <crypt.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include <charconv>
+#include <memory>
+#include <utility>
+
+#include "base/check.h"
+
+namespace postern::helper {
+namespace {
+
+// RFC 9106's second choice (64 MiB, three passes) takes 0.4 s of a core and would let four logins a second wait for
+// each other. These 19 MiB and two passes, with one lane because other logins keep the other cores busy, cost a guesser
+// about as much as the other schemes here.
+constexpr uint32_t argon2_passes = 2;
+constexpr uint32_t argon2_memory_kib = 19 * 1024;
+constexpr uint32_t argon2_lanes = 1;
+constexpr size_t argon2_salt_size = 16;
+constexpr size_t argon2_hash_size = 32;
+constexpr size_t bcrypt_size_max = 72;
+
+enum class Method : uint8_t { Crypt, Argon2, Plain };
+
+// A {SCHEME}, how it is computed, and the beginnings that its hashes may have.
+struct Prefix {
+  std::string_view word;
+  Method method;
+  std::string_view begins[9];
+};
+
+constexpr Prefix prefixes[] = {
+    {"{CRYPT}", Method::Crypt, {"$y$", "$gy$", "$7$", "$2a$", "$2b$", "$2y$", "$6$", "$5$"}},
+    {"{BLF-CRYPT}", Method::Crypt, {"$2a$", "$2b$", "$2y$"}},
+    {"{SHA512-CRYPT}", Method::Crypt, {"$6$"}},
+    {"{SHA256-CRYPT}", Method::Crypt, {"$5$"}},
+    {"{ARGON2ID}", Method::Argon2, {"$argon2id$"}},
+    {"{ARGON2I}", Method::Argon2, {"$argon2i$"}},
+    {"{PLAIN}", Method::Plain, {}},
+    {"{CLEARTEXT}", Method::Plain, {}},
+};
+
+struct SchemeEntry {
+  Scheme scheme;
+  std::string_view word;
+  std::string_view prefix;   // what hash() puts before the hash
+  const char* setting;       // crypt_gensalt's prefix; nullptr: not crypt's
+  unsigned long cost;        // crypt_gensalt's count; 0: libcrypt's default
+};
+
+// libcrypt's defaults for SHA-512 and bcrypt are those of twenty years ago; these take some 50 ms, like yescrypt's.
+constexpr SchemeEntry schemes[] = {
+    {Scheme::Yescrypt, "yescrypt", "{CRYPT}", "$y$", 0},
+    {Scheme::Sha512, "sha512", "{SHA512-CRYPT}", "$6$", 100000},
+    {Scheme::Bcrypt, "bcrypt", "{BLF-CRYPT}", "$2b$", 10},
+    {Scheme::Argon2id, "argon2id", "{ARGON2ID}", nullptr, 0},
+};
+
+const SchemeEntry& entry_of(Scheme scheme) {
+  for (const SchemeEntry& entry : schemes) {
+    if (entry.scheme == scheme) return entry;
+  }
+  CHECK(!"every scheme is in the table");
+  return schemes[0];
+}
+
+bool begins_like(const Prefix& prefix, std::string_view hash) {
+  for (const std::string_view begin : prefix.begins) {
+    if (!begin.empty() && hash.starts_with(begin)) return true;
+  }
+  return prefix.method == Method::Plain;
+}
+
+bool equal_words(std::string_view left, std::string_view upper) {
+  if (left.size() != upper.size()) return false;
+  for (size_t i = 0; i < left.size(); ++i) {
+    const char c = left[i];
+    if ((c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c) != upper[i]) return false;
+  }
+  return true;
+}
+
+Verification cannot_say(std::string fault) { return {Match::CannotSay, std::move(fault)}; }
+
+// The kind of a hash without its {SCHEME}: "$1$", "$apr1$". All that may be said of it in a log.
+std::string kind_of(std::string_view hash) {
+  if (!hash.starts_with('$')) return "an unmarked hash";
+  const size_t end = hash.find('$', 1);
+  if (end == hash.npos || end > 12) return "an unmarked hash";
+  return "the hash " + std::string(hash.substr(0, end + 1));
+}
+
+// A stored hash, taken apart.
+struct Stored {
+  Method method = Method::Crypt;
+  std::string_view hash;
+  std::string fault;  // not empty: we do not verify these
+};
+
+Stored take_apart(std::string_view stored) {
+  if (!stored.starts_with('{')) {
+    for (const Prefix& prefix : prefixes) {
+      if (prefix.method != Method::Plain && begins_like(prefix, stored)) return {prefix.method, stored, ""};
+    }
+    return {Method::Crypt, stored, kind_of(stored) + " is weak or unknown"};
+  }
+  const size_t close = stored.find('}');
+  if (close == stored.npos || close > 24) return {Method::Crypt, stored, "the scheme has no closing brace"};
+  const std::string_view word = stored.substr(0, close + 1);
+  const std::string_view hash = stored.substr(close + 1);
+  for (const Prefix& prefix : prefixes) {
+    if (!equal_words(word, prefix.word)) continue;
+    if (begins_like(prefix, hash)) return {prefix.method, hash, ""};
+    return {Method::Crypt, hash, kind_of(hash) + " behind " + std::string(prefix.word) + " is weak or unknown"};
+  }
+  return {Method::Crypt, hash, "the scheme " + std::string(word) + " is weak or unknown"};
+}
+
+bool is_locked(std::string_view stored) { return stored.empty() || stored[0] == '!' || stored[0] == '*'; }
+
+// A C string for libcrypt, wiped at the end of its scope.
+class CString {
+ public:
+  explicit CString(std::string_view text) : text_(text) { text_.append(1, '\0'); }
+  ~CString() { wipe(text_); }
+  CString(const CString&) = delete;
+  CString& operator=(const CString&) = delete;
+  const char* get() const { return text_.data(); }
+
+ private:
+  std::string text_;
+};
+
+// The hash of `password` by the setting (or the hash) given; empty if libcrypt refuses it.
+std::string crypt_text(const char* setting, std::string_view password) {
+  // 32 KiB: too large for the stack of a thread that somebody else sized.
+  const auto data = std::make_unique<crypt_data>();
+  const CString phrase(password);
+  const char* hash = crypt_rn(phrase.get(), setting, data.get(), sizeof *data);
+  std::string text = hash != nullptr && hash[0] != '*' ? hash : "";
+  wipe(data.get(), sizeof *data);
+  return text;
+}
+
+Verification verify_crypt(const std::string& hash, std::string_view password) {
+  // A C string ends at a NUL: "secret\0anything" would pass for "secret". It still costs its time.
+  const bool whole = password.find('\0') == password.npos;
+  const std::string computed = crypt_text(hash.c_str(), password);
+  if (computed.empty()) return cannot_say(kind_of(hash) + " is broken: libcrypt refuses it");
+  const bool same = Secret(computed) == Secret(hash);
+  return {whole && same ? Match::Yes : Match::No, ""};
+}
+
+// The m= of an encoded Argon2 string; nullopt if it has none.
+std::optional<uint32_t> memory_of(std::string_view encoded) {
+  size_t at = encoded.find("$m=");
+  if (at == encoded.npos) return std::nullopt;
+  at += 3;
+  uint32_t kib = 0;
+  const auto [end, error] = std::from_chars(encoded.data() + at, encoded.data() + encoded.size(), kib);
+  if (error != std::errc()) return std::nullopt;
+  return kib;
+}
+
+std::string hash_argon2id(std::string_view password) {
+  uint8_t salt[argon2_salt_size];
+  if (getrandom(salt, sizeof salt, 0) != static_cast<ssize_t>(sizeof salt)) return "";
+  const size_t room = argon2_encodedlen(argon2_passes, argon2_memory_kib, argon2_lanes, argon2_salt_size,
+                                        argon2_hash_size, Argon2_id);
+  std::string encoded(room, '\0');
+  const int result = argon2id_hash_encoded(argon2_passes, argon2_memory_kib, argon2_lanes, password.data(),
+                                           password.size(), salt, sizeof salt, argon2_hash_size, encoded.data(), room);
+  if (result != ARGON2_OK) return "";
+  encoded.resize(strlen(encoded.c_str()));
+  return encoded;
+}
+
+}  // namespace
+
+std::string_view scheme_word(Scheme scheme) { return entry_of(scheme).word; }
+
+std::optional<Scheme> parse_scheme(std::string_view word) {
+  for (const SchemeEntry& entry : schemes) {
+    if (entry.word == word) return entry.scheme;
+  }
+  return std::nullopt;
+}
+
+class Passwords::MemoryShare {
+ public:
+  MemoryShare(Passwords& owner, uint32_t kib) : owner_(owner), kib_(kib) {
+    std::unique_lock lock(owner_.lock_);
+    owner_.freed_.wait(lock, [&] { return owner_.free_kib_ >= kib_; });
+    owner_.free_kib_ -= kib_;
+  }
+  ~MemoryShare() {
+    const std::lock_guard lock(owner_.lock_);
+    owner_.free_kib_ += kib_;
+    owner_.freed_.notify_all();
+  }
+  MemoryShare(const MemoryShare&) = delete;
+  MemoryShare& operator=(const MemoryShare&) = delete;
+
+ private:
+  Passwords& owner_;
+  const uint32_t kib_;
+};
+
+Passwords::Passwords(const Options& options) : options_(options), free_kib_(options.argon2_memory_kib) {
+  static constexpr char digits[] = "0123456789abcdef";
+  unsigned char bytes[16];
+  CHECK(getrandom(bytes, sizeof bytes, 0) == static_cast<ssize_t>(sizeof bytes));
+  std::string unknown;
+  for (const unsigned char byte : bytes) unknown.append({digits[byte >> 4], digits[byte & 15]});
+  nobody_ = hash(options.scheme, unknown).value_or("");
+}
+
+Verification Passwords::verify(std::string_view stored, std::string_view password) {
+  if (password.empty()) return {Match::No, ""};
+  if (is_locked(stored) || password.size() > password_size_max) {
+    verify_nobody(password);
+    return {Match::No, ""};
+  }
+  const Stored parts = take_apart(stored);
+  if (!parts.fault.empty()) return cannot_say(parts.fault);
+  switch (parts.method) {
+    case Method::Crypt: return verify_crypt(std::string(parts.hash), password);
+    case Method::Argon2: return verify_argon2(std::string(parts.hash), password);
+    case Method::Plain: {
+      const bool same = !parts.hash.empty() && Secret(parts.hash) == Secret(password);
+      return {same ? Match::Yes : Match::No, ""};
+    }
+  }
+  return cannot_say("the scheme is unknown");
+}
+
+Verification Passwords::verify_argon2(const std::string& encoded, std::string_view password) {
+  const std::optional<uint32_t> kib = memory_of(encoded);
+  if (!kib) return cannot_say("the Argon2 hash is broken: it does not say its memory");
+  if (*kib > options_.argon2_memory_kib) {
+    return cannot_say("the Argon2 hash needs " + std::to_string(*kib) + " KiB of memory and argon2_memory allows " +
+                      std::to_string(options_.argon2_memory_kib) + " KiB");
+  }
+  const MemoryShare share(*this, *kib);
+  const argon2_type type = encoded.starts_with("$argon2id$") ? Argon2_id : Argon2_i;
+  const int result = argon2_verify(encoded.c_str(), password.data(), password.size(), type);
+  if (result == ARGON2_OK) return {Match::Yes, ""};
+  if (result == ARGON2_VERIFY_MISMATCH) return {Match::No, ""};
+  return cannot_say(std::string("the Argon2 hash cannot be computed: ") + argon2_error_message(result));
+}
+
+void Passwords::verify_nobody(std::string_view password) {
+  if (nobody_.empty() || password.empty()) return;
+  static_cast<void>(verify(nobody_, password.substr(0, password_size_max)));
+}
+
+absl::StatusOr<std::string> Passwords::hash(Scheme scheme, std::string_view password) {
+  const SchemeEntry& entry = entry_of(scheme);
+  if (password.empty()) return absl::InvalidArgumentError("The password is empty.");
+  if (password.find('\0') != password.npos) return absl::InvalidArgumentError("The password holds a NUL byte.");
+  if (password.size() > password_size_max) {
+    return absl::InvalidArgumentError("The password is longer than " + std::to_string(password_size_max) + " bytes.");
+  }
+  if (scheme == Scheme::Bcrypt && password.size() > bcrypt_size_max) {
+    return absl::InvalidArgumentError(
+        "bcrypt looks at the first 72 bytes of a password only, and this one is longer. Choose another scheme.");
+  }
+  std::string hashed;
+  if (entry.setting == nullptr) {
+    hashed = hash_argon2id(password);
+  } else {
+    char setting[CRYPT_GENSALT_OUTPUT_SIZE];
+    if (crypt_gensalt_rn(entry.setting, entry.cost, nullptr, 0, setting, sizeof setting) != nullptr) {
+      hashed = crypt_text(setting, password);
+    }
+  }
+  if (hashed.empty()) {
+    return absl::InternalError("This system cannot compute the scheme " + std::string(entry.word) + ".");
+  }
+  return std::string(entry.prefix) + hashed;
+}
+
+}  // namespace postern::helper

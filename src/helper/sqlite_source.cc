@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "helper/sqlite_source.h"
+
+#include <sys/stat.h>
+
+#include <utility>
+
+namespace postern::helper {
+namespace {
+
+// How far back a gate may have missed a change: longer than it keeps entries.
+constexpr int64_t recent_s = 3600;
+
+Changes to_changes(ChangedUsers&& changed) {
+  return changed.gap ? Changes{.all = true, .users = {}} : Changes{.all = false, .users = std::move(changed.users)};
+}
+
+}  // namespace
+
+SqliteSource::SqliteSource(SqliteOptions options)
+    : options_(std::move(options)), name_("sqlite:" + options_.database) {}
+
+SqliteSource::FileId SqliteSource::current_file() const {
+  struct stat status;
+  if (stat(options_.database.c_str(), &status) != 0) return {};
+  return {status.st_dev, status.st_ino};
+}
+
+absl::StatusOr<std::unique_ptr<SqliteSource::Connection>> SqliteSource::take() {
+  const FileId file = current_file();
+  {
+    const std::lock_guard guard(lock_);
+    while (!idle_.empty()) {
+      std::unique_ptr<Connection> connection = std::move(idle_.back());
+      idle_.pop_back();
+      if (connection->file == file) return connection;
+    }
+  }
+  absl::StatusOr<UserStore> store = UserStore::open(options_.database, options_.busy_timeout_ms);
+  if (!store.ok()) return store.status();
+  // The file may have been made only now.
+  return std::make_unique<Connection>(Connection{current_file(), *std::move(store)});
+}
+
+void SqliteSource::give_back(std::unique_ptr<Connection> connection) {
+  const std::lock_guard guard(lock_);
+  idle_.push_back(std::move(connection));
+}
+
+Lookup SqliteSource::find(const std::string& user) {
+  absl::StatusOr<std::unique_ptr<Connection>> connection = take();
+  if (!connection.ok()) return SourceFailure{std::string(connection.status().message())};
+  absl::StatusOr<std::optional<UserRecord>> record = (*connection)->store.find(user);
+  if (!record.ok()) {
+    // A broken entry says nothing against its connection; any other failure does.
+    if (absl::IsDataLoss(record.status())) give_back(*std::move(connection));
+    return SourceFailure{options_.database + ": " + std::string(record.status().message())};
+  }
+  give_back(*std::move(connection));
+  if (!*record) return UnknownUser{};
+  UserRecord& found = **record;
+  if (const absl::Status status = check_route(found.route); !status.ok()) {
+    return SourceFailure{options_.database + ": the user " + found.user + ": " + std::string(status.message())};
+  }
+  Entry entry;
+  entry.hash = std::move(found.hash);
+  entry.disabled = found.disabled;
+  entry.route = std::move(found.route);
+  entry.route.fill_from(options_.defaults);
+  return entry;
+}
+
+SqliteSource::Connection* SqliteSource::watch() {
+  if (watch_ != nullptr && watch_->file == current_file()) return watch_.get();
+  lost_sight_ = lost_sight_ || watch_ != nullptr;
+  watch_ = nullptr;
+  absl::StatusOr<std::unique_ptr<Connection>> connection = take();
+  if (!connection.ok()) return nullptr;
+  const absl::StatusOr<ChangedUsers> now = (*connection)->store.changed_within(0);
+  const absl::StatusOr<int64_t> version = (*connection)->store.data_version();
+  if (!now.ok() || !version.ok()) return nullptr;
+  seen_id_ = now->last_id;
+  seen_version_ = *version;
+  watch_ = *std::move(connection);
+  return watch_.get();
+}
+
+Changes SqliteSource::poll() {
+  Connection* connection = watch();
+  if (connection == nullptr) return {};
+  if (std::exchange(lost_sight_, false)) return {.all = true, .users = {}};
+  const absl::StatusOr<int64_t> version = connection->store.data_version();
+  if (version.ok() && *version == seen_version_) return {};
+  absl::StatusOr<ChangedUsers> changed = connection->store.changed_after(seen_id_);
+  if (!version.ok() || !changed.ok()) {
+    watch_ = nullptr;
+    lost_sight_ = true;
+    return {};
+  }
+  seen_version_ = *version;
+  seen_id_ = changed->last_id;
+  return to_changes(*std::move(changed));
+}
+
+Changes SqliteSource::recent() {
+  Connection* connection = watch();
+  if (connection == nullptr) return {.all = true, .users = {}};
+  absl::StatusOr<ChangedUsers> changed = connection->store.changed_within(recent_s);
+  if (!changed.ok()) return {.all = true, .users = {}};
+  return to_changes(*std::move(changed));
+}
+
+absl::Status SqliteSource::check() {
+  absl::StatusOr<std::unique_ptr<Connection>> connection = take();
+  if (!connection.ok()) return connection.status();
+  const absl::Status status = (*connection)->store.list().status();
+  give_back(*std::move(connection));
+  return status.ok() ? status : absl::Status(status.code(), options_.database + ": " + std::string(status.message()));
+}
+
+}  // namespace postern::helper

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "helper/static_source.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "helper/names.h"
+
+namespace postern::helper {
+
+StaticSource::StaticSource(StaticOptions options, std::string name)
+    : options_(std::move(options)), name_(std::move(name)) {}
+
+Lookup StaticSource::find(const std::string& user) {
+  const bool ours = std::any_of(options_.match.begin(), options_.match.end(),
+                                [&](const std::string& pattern) { return matches_pattern(pattern, user); });
+  if (!ours) return UnknownUser{};
+  Entry entry;
+  entry.hash = options_.password.clone();
+  entry.check_at_back = options_.password.empty();
+  entry.route = options_.defaults.clone();
+  return entry;
+}
+
+}  // namespace postern::helper

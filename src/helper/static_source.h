@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Users by pattern: a whole domain, or everybody, with one password or with none of their own.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/secret.h"
+#include "helper/source.h"
+
+namespace postern::helper {
+
+struct StaticOptions {
+  std::vector<std::string> match;  // folded patterns: "*@example.test", "joe@*", "*"
+  Secret password;                 // a hash (see passwords.h) that all of them share; empty: the mail server verifies
+  Route defaults;                  // their route
+};
+
+class StaticSource : public Source {
+ public:
+  // `name` tells several of them apart in the log.
+  StaticSource(StaticOptions options, std::string name);
+
+  const std::string& name() const override { return name_; }
+  Lookup find(const std::string& user) override;
+  // Nothing here changes without a new configuration.
+  Changes poll() override { return {}; }
+  Changes recent() override { return {}; }
+  absl::Status check() override { return absl::OkStatus(); }
+
+ private:
+  const StaticOptions options_;
+  const std::string name_;
+};
+
+}  // namespace postern::helper

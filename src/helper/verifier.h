@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Verifier: a question in, a decision out. It asks the sources in order: an unknown user goes on to the next one, a
+// wrong password ends it, and a source that cannot say ends it too, because it might have known better.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "helper/passwords.h"
+#include "helper/source.h"
+#include "postern/helper.h"
+
+namespace postern::helper {
+
+struct Decision {
+  postern_result result = POSTERN_UNAVAILABLE;
+  postern_reason reason = POSTERN_REASON_CREDENTIALS;
+  Route route;               // with POSTERN_OK; its user is written out
+  bool check_at_back = false;  // nobody has verified the password yet
+  bool vary_client = false;  // another address of the mail program may get another answer
+  std::string source;        // who decided; empty: nobody knew the user
+  std::string why;           // for the log: "unknown user", "wrong password"; without secrets
+};
+
+class Verifier {
+ public:
+  Verifier(std::vector<std::unique_ptr<Source>> sources, const Passwords::Options& options);
+
+  // From any thread, by several at once; takes as long as sources and hashes take. A user whom nobody knows takes as
+  // long as one with a wrong password.
+  Decision verify(const postern_question& question);
+
+  const std::vector<std::unique_ptr<Source>>& sources() const { return sources_; }
+
+ private:
+  Decision decide(const postern_question& question, const std::string& user);
+  // Of a user whose source has been found.
+  Decision judge(Entry entry, const postern_question& question, const std::string& user);
+
+  std::vector<std::unique_ptr<Source>> sources_;
+  Passwords passwords_;
+};
+
+}  // namespace postern::helper

@@ -141,23 +141,23 @@ typedef struct postern_answer {
   postern_bytes master_password; /* ... with this password. Both or none; not together with `password` */
   const postern_bytes* back;     /* `back_count` addresses "192.0.2.1:143", "[2001:db8::1]:143", tried in this order */
   size_t back_count;
-  postern_bytes pool;            /* a pool of the gate's configuration; not together with `back` */
+  postern_bytes pool; /* a pool of the gate's configuration; not together with `back` */
   postern_back_tls tls;
-  postern_bytes tls_name;        /* the name that the mail server's certificate must show */
-  postern_bytes mechanism;       /* "LOGIN" or "PLAIN" */
-  uint32_t proxy_protocol;       /* 1 or 2: begin with a PROXY header of that version */
-  postern_choice xclient;        /* tell the mail server of the mail program by XCLIENT */
-  uint32_t sessions_max;         /* of this user at one time */
+  postern_bytes tls_name;  /* the name that the mail server's certificate must show */
+  postern_bytes mechanism; /* "LOGIN" or "PLAIN" */
+  uint32_t proxy_protocol; /* 1 or 2: begin with a PROXY header of that version */
+  postern_choice xclient;  /* tell the mail server of the mail program by XCLIENT */
+  uint32_t sessions_max;   /* of this user at one time */
 
   /* With POSTERN_OK and POSTERN_REJECT: what the gate may remember. */
-  uint32_t ttl_s;                /* for how many seconds; not said: as the gate is configured */
-  postern_choice cache;          /* POSTERN_NO: not at all */
-  postern_bytes vary;            /* "client": the answer holds only for this address of the mail program */
+  uint32_t ttl_s;       /* for how many seconds; not said: as the gate is configured */
+  postern_choice cache; /* POSTERN_NO: not at all */
+  postern_bytes vary;   /* "client": the answer holds only for this address of the mail program */
 
   /* With POSTERN_REJECT. */
   postern_reason reason;
-  uint32_t delay_ms;             /* the mail program hears of it so much later: slows guessing down */
-  postern_bytes code;            /* a response code for the mail program (RFC 5530), without brackets */
+  uint32_t delay_ms;  /* the mail program hears of it so much later: slows guessing down */
+  postern_bytes code; /* a response code for the mail program (RFC 5530), without brackets */
 
   /* With every result: a sentence. With POSTERN_REJECT and POSTERN_UNAVAILABLE people may read it in their mail
    * program; never put a secret into it. */
@@ -172,8 +172,8 @@ typedef struct postern_answer {
  *   size    gets the line's size in bytes; 0 after a fault.
  * Faults: POSTERN_MALFORMED (no id, `pool` with `back`, a master user without its password, ...), POSTERN_TOO_LONG,
  * POSTERN_NO_ROOM. */
-postern_fault postern_answer_build(postern_bytes id, const postern_answer* answer, char* line, size_t room, size_t* size)
-    __attribute__((warn_unused_result));
+postern_fault postern_answer_build(postern_bytes id, const postern_answer* answer, char* line, size_t room,
+                                   size_t* size) __attribute__((warn_unused_result));
 
 /* Writes `op=invalidate`: the gate forgets what it remembers of a user.
  *   user              the name as mail programs send it; "*" for all users. Must not be empty.

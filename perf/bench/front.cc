@@ -113,14 +113,12 @@ bool GateFront::shake_hands(std::string_view came) {
   }
   while (const auto record = channel_.next_record(bytes)) {
     switch (channel_.shake_hands(*record, output_, shared_->pool)) {
-      case tls::Channel::Step::NeedBytes:
-        break;
+      case tls::Channel::Step::NeedBytes: break;
       case tls::Channel::Step::Done:
         done_ = true;
         hello_.reset();
         break;
-      case tls::Channel::Step::Failed:
-        return false;
+      case tls::Channel::Step::Failed: return false;
     }
   }
   return true;

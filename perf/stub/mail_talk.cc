@@ -71,20 +71,14 @@ size_t MailTalk::feed(std::string_view input, uint64_t mail_size, Answer& answer
 
 void MailTalk::on_line(std::string_view line, uint64_t mail_size, Answer& answer) {
   switch (awaits_) {
-    case Awaits::Literal:
-      return;
+    case Awaits::Literal: return;
     case Awaits::LiteralsLine:  // only a login has literals here, and every login is right
       if (begin_literal(line, answer)) return;
       awaits_ = Awaits::Command;
       return finish(tag_, logged_in, answer);
-    case Awaits::Credentials:
-      awaits_ = Awaits::Command;
-      return finish(tag_, logged_in, answer);
-    case Awaits::Done:
-      awaits_ = Awaits::Command;
-      return finish(tag_, " OK idled\r\n", answer);
-    case Awaits::Command:
-      break;
+    case Awaits::Credentials: awaits_ = Awaits::Command; return finish(tag_, logged_in, answer);
+    case Awaits::Done: awaits_ = Awaits::Command; return finish(tag_, " OK idled\r\n", answer);
+    case Awaits::Command: break;
   }
   std::string_view rest = line;
   const std::string_view tag = take_word(rest);

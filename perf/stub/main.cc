@@ -64,24 +64,12 @@ bool read_options(int count, char** words, Wish& wish) {
   uint64_t number = 0;
   for (int key = 0; (key = ::getopt_long(count, words, "", known, nullptr)) != -1;) {
     switch (key) {
-      case Listen:
-        wish.listen.emplace_back(optarg);
-        break;
-      case AuthHttp:
-        wish.auth_http = optarg;
-        break;
-      case Helper:
-        wish.helper = optarg;
-        break;
-      case HelperFields:
-        wish.server.helper_fields = std::string("&") + optarg;
-        break;
-      case Chain:
-        wish.chain = optarg;
-        break;
-      case PrivateKey:
-        wish.key = optarg;
-        break;
+      case Listen: wish.listen.emplace_back(optarg); break;
+      case AuthHttp: wish.auth_http = optarg; break;
+      case Helper: wish.helper = optarg; break;
+      case HelperFields: wish.server.helper_fields = std::string("&") + optarg; break;
+      case Chain: wish.chain = optarg; break;
+      case PrivateKey: wish.key = optarg; break;
       case Mail:
         if (!read_number(optarg, wish.server.mail_size)) return std::fprintf(stderr, "--mail wants a number\n"), false;
         break;
@@ -89,11 +77,8 @@ bool read_options(int count, char** words, Wish& wish) {
         if (!read_number(optarg, number) || number > 4096) return std::fprintf(stderr, "--cpu wants a core\n"), false;
         wish.core = static_cast<int>(number);
         break;
-      case Help:
-        std::fputs(help, stdout);
-        std::exit(0);
-      default:
-        return false;
+      case Help: std::fputs(help, stdout); std::exit(0);
+      default: return false;
     }
   }
   if (optind < count) return std::fprintf(stderr, "unexpected word: %s\n", words[optind]), false;

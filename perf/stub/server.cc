@@ -256,8 +256,7 @@ bool Server::send_answer(Conversation& conversation) {
 
 size_t Server::understand(Conversation& conversation, std::string_view input) {
   switch (conversation.talk) {
-    case Talk::Imap:
-      return conversation.mail.feed(input, options_.mail_size, answer_);
+    case Talk::Imap: return conversation.mail.feed(input, options_.mail_size, answer_);
     case Talk::AuthHttp:
       if (input.find("\r\n\r\n") == std::string_view::npos) return 0;
       answer_http();

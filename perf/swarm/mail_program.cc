@@ -24,28 +24,21 @@ Fault fault_of_errno(int number) {
     case ENFILE:
     case EADDRNOTAVAIL:
     case EADDRINUSE:
-    case ENOBUFS:
-      return Fault::NoSocket;
-    case ECONNREFUSED:
-      return Fault::Refused;
-    case ECONNRESET:
-      return Fault::Reset;
-    default:
-      return Fault::ConnectFailed;
+    case ENOBUFS: return Fault::NoSocket;
+    case ECONNREFUSED: return Fault::Refused;
+    case ECONNRESET: return Fault::Reset;
+    default: return Fault::ConnectFailed;
   }
 }
 
 Fault fault_of(IoResult result) {
   switch (result) {
-    case IoResult::Failed:
-      return Fault::TlsFailed;
-    case IoResult::Reset:
-      return Fault::Reset;
+    case IoResult::Failed: return Fault::TlsFailed;
+    case IoResult::Reset: return Fault::Reset;
     case IoResult::Done:
     case IoResult::Wait:
     case IoResult::Ended:
-    case IoResult::Cut:
-      break;
+    case IoResult::Cut: break;
   }
   return Fault::Closed;
 }
@@ -83,32 +76,19 @@ std::string login_command(const Options& options, uint32_t user) {
 
 std::string_view fault_word(Fault fault) {
   switch (fault) {
-    case Fault::None:
-      return "none";
-    case Fault::NoSocket:
-      return "no_socket";
-    case Fault::Refused:
-      return "refused";
-    case Fault::ConnectFailed:
-      return "connect_failed";
-    case Fault::TlsFailed:
-      return "tls_failed";
-    case Fault::BadGreeting:
-      return "bad_greeting";
-    case Fault::LoginRefused:
-      return "login_refused";
-    case Fault::CommandRefused:
-      return "command_refused";
-    case Fault::Bye:
-      return "bye";
-    case Fault::Closed:
-      return "closed";
-    case Fault::Reset:
-      return "reset";
-    case Fault::BadAnswer:
-      return "bad_answer";
-    case Fault::Timeout:
-      return "timeout";
+    case Fault::None: return "none";
+    case Fault::NoSocket: return "no_socket";
+    case Fault::Refused: return "refused";
+    case Fault::ConnectFailed: return "connect_failed";
+    case Fault::TlsFailed: return "tls_failed";
+    case Fault::BadGreeting: return "bad_greeting";
+    case Fault::LoginRefused: return "login_refused";
+    case Fault::CommandRefused: return "command_refused";
+    case Fault::Bye: return "bye";
+    case Fault::Closed: return "closed";
+    case Fault::Reset: return "reset";
+    case Fault::BadAnswer: return "bad_answer";
+    case Fault::Timeout: return "timeout";
   }
   return "unknown";
 }
@@ -167,12 +147,9 @@ Step MailProgram::fail(Fault fault) {
 
 bool MailProgram::waits_to_write() const {
   switch (state_) {
-    case State::Connecting:
-      return true;
-    case State::Handshaking:
-      return stream_.waits_to_write();
-    default:
-      return !output_.empty();
+    case State::Connecting: return true;
+    case State::Handshaking: return stream_.waits_to_write();
+    default: return !output_.empty();
   }
 }
 
@@ -322,21 +299,17 @@ Step MailProgram::on_tagged(std::string_view outcome) {
     return fail(before == State::LoggingIn ? Fault::LoginRefused : Fault::CommandRefused);
   }
   switch (before) {
-    case State::LoggingIn:
-      state_ = State::Resting;
-      return Step::LoggedIn;
+    case State::LoggingIn: state_ = State::Resting; return Step::LoggedIn;
     case State::Asking:
       idles_ = false;
       state_ = State::Resting;
       return Step::Answered;
-    case State::LoggingOut:
-      return Step::LoggedOut;
+    case State::LoggingOut: return Step::LoggedOut;
     case State::Closed:
     case State::Connecting:
     case State::Handshaking:
     case State::Greeting:
-    case State::Resting:
-      break;
+    case State::Resting: break;
   }
   return fail(Fault::BadAnswer);
 }

@@ -14,14 +14,10 @@ absl::StatusOr<Outcome> play(const Options& options) {
   }
   wire::raise_descriptor_limit();
   switch (options.mode) {
-    case Mode::Hold:
-      return hold(options);
-    case Mode::Login:
-      return login(options);
-    case Mode::Ping:
-      return ping(options);
-    case Mode::Fetch:
-      return fetch(options);
+    case Mode::Hold: return hold(options);
+    case Mode::Login: return login(options);
+    case Mode::Ping: return ping(options);
+    case Mode::Fetch: return fetch(options);
   }
   return absl::InternalError("no such mode");
 }
@@ -32,12 +28,9 @@ absl::StatusOr<Outcome> play(const Options& options) {
 int main(int count, char** words) {
   postern::swarm::Options options;
   switch (postern::swarm::read_options(count, words, options)) {
-    case postern::swarm::Reading::Helped:
-      return 0;
-    case postern::swarm::Reading::Wrong:
-      return 2;
-    case postern::swarm::Reading::Run:
-      break;
+    case postern::swarm::Reading::Helped: return 0;
+    case postern::swarm::Reading::Wrong: return 2;
+    case postern::swarm::Reading::Run: break;
   }
   const auto outcome = postern::swarm::play(options);
   if (!outcome.ok()) {

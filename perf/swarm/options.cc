@@ -150,44 +150,19 @@ std::chrono::milliseconds seconds(double number) {
 // Options that are words or switches. False: `key` wants a number.
 bool take_word(int key, const char* word, Options& options) {
   switch (key) {
-    case Plain:
-      options.plain = true;
-      return true;
-    case TlsVersion:
-      options.tls.version = word;
-      return true;
-    case Cipher:
-      options.tls.cipher = word;
-      return true;
-    case Groups:
-      options.tls.groups = word;
-      return true;
-    case Sni:
-      options.sni = word;
-      return true;
-    case Alpn:
-      options.alpn = word;
-      return true;
-    case User:
-      options.user = word;
-      return true;
-    case Password:
-      options.password = word;
-      return true;
-    case Resume:
-      options.resume = true;
-      return true;
-    case Idle:
-      options.idle = true;
-      return true;
-    case NoCheck:
-      options.check = false;
-      return true;
-    case Step:
-      options.step = true;
-      return true;
-    default:
-      return false;
+    case Plain: options.plain = true; return true;
+    case TlsVersion: options.tls.version = word; return true;
+    case Cipher: options.tls.cipher = word; return true;
+    case Groups: options.tls.groups = word; return true;
+    case Sni: options.sni = word; return true;
+    case Alpn: options.alpn = word; return true;
+    case User: options.user = word; return true;
+    case Password: options.password = word; return true;
+    case Resume: options.resume = true; return true;
+    case Idle: options.idle = true; return true;
+    case NoCheck: options.check = false; return true;
+    case Step: options.step = true; return true;
+    default: return false;
   }
 }
 
@@ -195,53 +170,22 @@ void take_number(int key, double number, Options& options) {
   const auto whole = static_cast<uint64_t>(number);
   const auto small = static_cast<uint32_t>(number < 1e6 ? number : 1e6);
   switch (key) {
-    case Sources:
-      options.sources = small;
-      break;
-    case Cpu:
-      options.core = static_cast<int>(small);
-      break;
-    case Users:
-      options.users = small > 0 ? small : 1;
-      break;
-    case FirstUser:
-      options.first_user = small;
-      break;
-    case Sessions:
-      options.sessions = small;
-      break;
-    case Concurrency:
-      options.concurrency = small > 0 ? small : 1;
-      break;
-    case Count:
-      options.count = whole;
-      break;
-    case Rate:
-      options.rate = number;
-      break;
-    case Bytes:
-      options.bytes = whole;
-      break;
-    case Size:
-      options.size = whole;
-      break;
-    case Exercise:
-      options.exercise = whole;
-      break;
-    case FaultsMax:
-      options.faults_max = whole;
-      break;
-    case For:
-      options.stay = seconds(number);
-      break;
-    case AnswerTimeout:
-      options.answer_timeout = seconds(number);
-      break;
-    case TimeMax:
-      options.time_max = seconds(number);
-      break;
-    default:
-      break;
+    case Sources: options.sources = small; break;
+    case Cpu: options.core = static_cast<int>(small); break;
+    case Users: options.users = small > 0 ? small : 1; break;
+    case FirstUser: options.first_user = small; break;
+    case Sessions: options.sessions = small; break;
+    case Concurrency: options.concurrency = small > 0 ? small : 1; break;
+    case Count: options.count = whole; break;
+    case Rate: options.rate = number; break;
+    case Bytes: options.bytes = whole; break;
+    case Size: options.size = whole; break;
+    case Exercise: options.exercise = whole; break;
+    case FaultsMax: options.faults_max = whole; break;
+    case For: options.stay = seconds(number); break;
+    case AnswerTimeout: options.answer_timeout = seconds(number); break;
+    case TimeMax: options.time_max = seconds(number); break;
+    default: break;
   }
 }
 

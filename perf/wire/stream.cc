@@ -31,17 +31,10 @@ bool Stream::start_tls(SSL_CTX* context, bool as_front) {
 
 IoResult Stream::tls_result(int outcome) {
   switch (SSL_get_error(tls_, outcome)) {
-    case SSL_ERROR_WANT_READ:
-      waits_to_write_ = false;
-      return IoResult::Wait;
-    case SSL_ERROR_WANT_WRITE:
-      waits_to_write_ = true;
-      return IoResult::Wait;
-    case SSL_ERROR_ZERO_RETURN:
-      return IoResult::Ended;
-    case SSL_ERROR_SYSCALL:
-      ERR_clear_error();
-      return errno == 0 ? IoResult::Cut : IoResult::Reset;
+    case SSL_ERROR_WANT_READ: waits_to_write_ = false; return IoResult::Wait;
+    case SSL_ERROR_WANT_WRITE: waits_to_write_ = true; return IoResult::Wait;
+    case SSL_ERROR_ZERO_RETURN: return IoResult::Ended;
+    case SSL_ERROR_SYSCALL: ERR_clear_error(); return errno == 0 ? IoResult::Cut : IoResult::Reset;
     default: {
       // OpenSSL 3.0 reports a FIN without close_notify as a protocol fault of its own.
       const bool cut = ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING;

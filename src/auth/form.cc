@@ -88,14 +88,10 @@ void FormWriter::add_encoded(std::string_view text) {
 
 std::string_view form_fault_word(FormFault fault) {
   switch (fault) {
-    case FormFault::None:
-      return "none";
-    case FormFault::TooLong:
-      return "too long";
-    case FormFault::TooManyPairs:
-      return "too many pairs";
-    case FormFault::BadEscape:
-      return "bad escape";
+    case FormFault::None: return "none";
+    case FormFault::TooLong: return "too long";
+    case FormFault::TooManyPairs: return "too many pairs";
+    case FormFault::BadEscape: return "bad escape";
   }
   return "unknown";
 }

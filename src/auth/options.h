@@ -15,11 +15,12 @@ enum class Mode : uint8_t {
 };
 
 struct CacheOptions {
-  uint32_t entries = 100000;         // accepted logins kept; 0 switches the cache off
-  uint32_t reject_entries = 20000;   // refused logins kept, in a space of their own
+  uint32_t entries = 100000;        // accepted logins kept; 0 switches the cache off
+  uint32_t reject_entries = 20000;  // refused logins kept, in a space of their own
   Duration ttl = std::chrono::minutes(5);
   Duration reject_ttl = std::chrono::seconds(30);  // but see reject_reuse_max in auth/cache.h: it caps this
-  Duration stale = std::chrono::hours(1);  // how long past `ttl` an accepted login still counts while the helper is down
+  Duration stale =
+      std::chrono::hours(1);  // how long past `ttl` an accepted login still counts while the helper is down
 };
 
 struct Options {

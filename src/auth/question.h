@@ -27,13 +27,13 @@ struct Question {
   std::string protocol;   // "imap"
   std::string mechanism;  // "LOGIN", "PLAIN"
   std::string user;
-  std::string authzid;    // empty: none, or the same as user
+  std::string authzid;  // empty: none, or the same as user
   Secret password;
-  Endpoint client;        // the mail program's address
-  Endpoint local;         // the address it connected to
-  std::string listener;   // the listener's name in the configuration
-  std::string tls;        // "TLSv1.3"; empty: in clear
-  std::string sni;        // empty: none
+  Endpoint client;       // the mail program's address
+  Endpoint local;        // the address it connected to
+  std::string listener;  // the listener's name in the configuration
+  std::string tls;       // "TLSv1.3"; empty: in clear
+  std::string sni;       // empty: none
   std::string session_id;
   BackPorts back_ports;
 };
@@ -44,15 +44,15 @@ enum class BackTls : uint8_t { None, StartTls, Implicit };
 // Where the user's mail lives and how to log in there. What an answer leaves out comes from the pool. `backs` and `pool`
 // are never both set, nor are `password` and `master_user`; `master_user` always has its password.
 struct Route {
-  std::string user;                  // the name at the mail server; empty: as the mail program said it
-  std::optional<Secret> password;    // empty: the mail program's own
-  std::string master_user;           // log in as this one on behalf of `user`
+  std::string user;                // the name at the mail server; empty: as the mail program said it
+  std::optional<Secret> password;  // empty: the mail program's own
+  std::string master_user;         // log in as this one on behalf of `user`
   Secret master_password;
-  std::vector<Endpoint> backs;       // in order of preference; empty: the members of `pool`
-  std::string pool;                  // empty: the listener's pool
+  std::vector<Endpoint> backs;  // in order of preference; empty: the members of `pool`
+  std::string pool;             // empty: the listener's pool
   std::optional<BackTls> tls;
-  std::string tls_name;              // the name in the mail server's certificate
-  std::string mechanism;             // "LOGIN" or "PLAIN"; empty: what the mail server offers
+  std::string tls_name;   // the name in the mail server's certificate
+  std::string mechanism;  // "LOGIN" or "PLAIN"; empty: what the mail server offers
 
   Route clone() const;
 };

@@ -203,15 +203,9 @@ void write_route(const Route& route, FormWriter& writer) {
   writer.add_filled("pool", route.pool);
   if (route.tls) {
     switch (*route.tls) {
-      case BackTls::None:
-        writer.add("tls", "none");
-        break;
-      case BackTls::StartTls:
-        writer.add("tls", "starttls");
-        break;
-      case BackTls::Implicit:
-        writer.add("tls", "implicit");
-        break;
+      case BackTls::None: writer.add("tls", "none"); break;
+      case BackTls::StartTls: writer.add("tls", "starttls"); break;
+      case BackTls::Implicit: writer.add("tls", "implicit"); break;
     }
   }
   writer.add_filled("tls_name", route.tls_name).add_filled("mechanism", route.mechanism);
@@ -248,14 +242,10 @@ std::optional<Secret> verify_line(uint64_t id, const Question& question) {
 Heard read_line(std::string_view line) {
   Form form;
   switch (form.read(line)) {
-    case FormFault::None:
-      break;
-    case FormFault::TooLong:
-      return HeardGarbage{"a line of more than 16 KiB"};
-    case FormFault::TooManyPairs:
-      return HeardGarbage{"a line of too many pairs"};
-    case FormFault::BadEscape:
-      return HeardGarbage{"a line with a % that begins no escape"};
+    case FormFault::None: break;
+    case FormFault::TooLong: return HeardGarbage{"a line of more than 16 KiB"};
+    case FormFault::TooManyPairs: return HeardGarbage{"a line of too many pairs"};
+    case FormFault::BadEscape: return HeardGarbage{"a line with a % that begins no escape"};
   }
   if (form.size() == 0) return HeardNothing{};
   if (const std::optional<std::string_view> op = form.find("op")) return read_operation(*op, form);

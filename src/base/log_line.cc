@@ -39,16 +39,11 @@ void append_quoted(std::string& text, std::string_view value) {
 
 std::string_view severity_word(Severity severity) {
   switch (severity) {
-    case Severity::Error:
-      return "error";
-    case Severity::Warning:
-      return "warning";
-    case Severity::Notice:
-      return "notice";
-    case Severity::Info:
-      return "info";
-    case Severity::Debug:
-      return "debug";
+    case Severity::Error: return "error";
+    case Severity::Warning: return "warning";
+    case Severity::Notice: return "notice";
+    case Severity::Info: return "info";
+    case Severity::Debug: return "debug";
   }
   return "unknown";
 }

@@ -17,8 +17,7 @@ using session::PoolOptions;
 
 std::string_view dialect_word(session::Dialect dialect) {
   switch (dialect) {
-    case session::Dialect::Imap:
-      return "imap";
+    case session::Dialect::Imap: return "imap";
   }
   return "unknown";
 }

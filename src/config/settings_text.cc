@@ -14,26 +14,16 @@ constexpr size_t columns = 100;
 std::string type_text(const Setting& setting) {
   const std::string range = range_text(setting);
   switch (setting.type.kind) {
-    case Kind::Bool:
-      return "true or false";
-    case Kind::Count:
-      return "number " + range;
-    case Kind::Duration:
-      return "duration " + range;
-    case Kind::Size:
-      return "size " + range;
-    case Kind::Choice:
-      return range;
-    case Kind::Name:
-      return "name";
-    case Kind::Host:
-      return "host name";
-    case Kind::Path:
-      return "path";
-    case Kind::Endpoints:
-      return "list of " + range + " addresses with ports";
-    case Kind::Networks:
-      return "list of " + range + " networks";
+    case Kind::Bool: return "true or false";
+    case Kind::Count: return "number " + range;
+    case Kind::Duration: return "duration " + range;
+    case Kind::Size: return "size " + range;
+    case Kind::Choice: return range;
+    case Kind::Name: return "name";
+    case Kind::Host: return "host name";
+    case Kind::Path: return "path";
+    case Kind::Endpoints: return "list of " + range + " addresses with ports";
+    case Kind::Networks: return "list of " + range + " networks";
   }
   return "";
 }

@@ -27,46 +27,29 @@ struct Reading {
 
 std::string_view wanted(Kind kind) {
   switch (kind) {
-    case Kind::Bool:
-      return "true or false, without quotes";
-    case Kind::Count:
-      return "a whole number, without quotes";
-    case Kind::Duration:
-      return "a duration in quotes";
-    case Kind::Size:
-      return "a size in quotes";
-    case Kind::Choice:
-      return "a word in quotes";
-    case Kind::Name:
-      return "a name in quotes";
-    case Kind::Host:
-      return "a host name in quotes";
-    case Kind::Path:
-      return "a path in quotes";
-    case Kind::Endpoints:
-      return "a list of addresses in quotes";
-    case Kind::Networks:
-      return "a list of networks in quotes";
+    case Kind::Bool: return "true or false, without quotes";
+    case Kind::Count: return "a whole number, without quotes";
+    case Kind::Duration: return "a duration in quotes";
+    case Kind::Size: return "a size in quotes";
+    case Kind::Choice: return "a word in quotes";
+    case Kind::Name: return "a name in quotes";
+    case Kind::Host: return "a host name in quotes";
+    case Kind::Path: return "a path in quotes";
+    case Kind::Endpoints: return "a list of addresses in quotes";
+    case Kind::Networks: return "a list of networks in quotes";
   }
   return "another value";
 }
 
 std::string found(const Value& value) {
   switch (value.kind) {
-    case Value::Kind::Table:
-      return "a table";
-    case Value::Kind::List:
-      return "a list";
-    case Value::Kind::Text:
-      return "the text " + quoted(value.text);
-    case Value::Kind::Integer:
-      return "the number " + value.text;
-    case Value::Kind::Float:
-      return "the number " + value.text;
-    case Value::Kind::Bool:
-      return value.text;
-    case Value::Kind::Date:
-      return "a date";
+    case Value::Kind::Table: return "a table";
+    case Value::Kind::List: return "a list";
+    case Value::Kind::Text: return "the text " + quoted(value.text);
+    case Value::Kind::Integer: return "the number " + value.text;
+    case Value::Kind::Float: return "the number " + value.text;
+    case Value::Kind::Bool: return value.text;
+    case Value::Kind::Date: return "a date";
   }
   return "something else";
 }
@@ -388,11 +371,9 @@ std::string range_text(const Setting& setting) {
   switch (type.kind) {
     case Kind::Count:
     case Kind::Duration:
-    case Kind::Size:
-      return "from " + amount_text(type.kind, type.min) + " to " + amount_text(type.kind, type.max);
+    case Kind::Size: return "from " + amount_text(type.kind, type.min) + " to " + amount_text(type.kind, type.max);
     case Kind::Endpoints:
-    case Kind::Networks:
-      return std::to_string(type.min) + " to " + std::to_string(type.max);
+    case Kind::Networks: return std::to_string(type.min) + " to " + std::to_string(type.max);
     case Kind::Choice: {
       std::vector<std::string> words;
       for (const std::string_view word : type.words)
@@ -402,8 +383,7 @@ std::string range_text(const Setting& setting) {
     case Kind::Bool:
     case Kind::Name:
     case Kind::Host:
-    case Kind::Path:
-      return "";
+    case Kind::Path: return "";
   }
   return "";
 }

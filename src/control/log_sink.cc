@@ -14,16 +14,11 @@ namespace {
 
 int priority(Severity severity) {
   switch (severity) {
-    case Severity::Error:
-      return LOG_ERR;
-    case Severity::Warning:
-      return LOG_WARNING;
-    case Severity::Notice:
-      return LOG_NOTICE;
-    case Severity::Info:
-      return LOG_INFO;
-    case Severity::Debug:
-      return LOG_DEBUG;
+    case Severity::Error: return LOG_ERR;
+    case Severity::Warning: return LOG_WARNING;
+    case Severity::Notice: return LOG_NOTICE;
+    case Severity::Info: return LOG_INFO;
+    case Severity::Debug: return LOG_DEBUG;
   }
   return LOG_INFO;
 }

@@ -42,23 +42,12 @@ std::optional<Command> parse(int argc, char** argv) {
   int letter;
   while ((letter = getopt_long(argc, argv, "c:h", options, nullptr)) != -1) {
     switch (letter) {
-      case 'c':
-        command.file = optarg;
-        break;
-      case 'k':
-        command.what = Command::What::Check;
-        break;
-      case 's':
-        command.what = Command::What::Settings;
-        break;
-      case 'V':
-        command.what = Command::What::Version;
-        break;
-      case 'h':
-        command.what = Command::What::Help;
-        break;
-      default:
-        return std::nullopt;
+      case 'c': command.file = optarg; break;
+      case 'k': command.what = Command::What::Check; break;
+      case 's': command.what = Command::What::Settings; break;
+      case 'V': command.what = Command::What::Version; break;
+      case 'h': command.what = Command::What::Help; break;
+      default: return std::nullopt;
     }
   }
   if (optind != argc) {
@@ -126,19 +115,11 @@ int main(int argc, char** argv) {
   postern::daemon::block_signals();
   postern::tls::start_library();
   switch (command->what) {
-    case Command::What::Help:
-      fputs(postern::daemon::usage, stdout);
-      return 0;
-    case Command::What::Version:
-      printf("postern %s\n", POSTERN_VERSION);
-      return 0;
-    case Command::What::Settings:
-      fputs(postern::config::settings_text().c_str(), stdout);
-      return 0;
-    case Command::What::Check:
-      return postern::daemon::check(command->file);
-    case Command::What::Serve:
-      return postern::daemon::serve(command->file);
+    case Command::What::Help: fputs(postern::daemon::usage, stdout); return 0;
+    case Command::What::Version: printf("postern %s\n", POSTERN_VERSION); return 0;
+    case Command::What::Settings: fputs(postern::config::settings_text().c_str(), stdout); return 0;
+    case Command::What::Check: return postern::daemon::check(command->file);
+    case Command::What::Serve: return postern::daemon::serve(command->file);
   }
   return 2;
 }

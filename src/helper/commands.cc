@@ -22,7 +22,9 @@ constexpr ExitStatus misused = 2;
 // A command that a person waits for can wait a little longer than a login.
 constexpr uint32_t busy_timeout_ms = 10000;
 
-std::string text_of(const absl::Status& status) { return std::string(status.message()); }
+std::string text_of(const absl::Status& status) {
+  return std::string(status.message());
+}
 
 absl::StatusOr<Secret> get_password(const Arguments& arguments, const std::string& prompt) {
   return arguments.password_stdin ? read_password_line() : ask_password(prompt);
@@ -38,7 +40,8 @@ absl::StatusOr<Place> place_from_file(const std::string& file) {
   const ReadResult read = read_options(file);
   if (!read.problems.empty()) {
     std::string text;
-    for (const std::string& problem : read.problems) text += (text.empty() ? "" : "\n") + problem;
+    for (const std::string& problem : read.problems)
+      text += (text.empty() ? "" : "\n") + problem;
     return absl::InvalidArgumentError(text);
   }
   Place place;
@@ -47,7 +50,8 @@ absl::StatusOr<Place> place_from_file(const std::string& file) {
     const auto* sqlite = std::get_if<SqliteOptions>(&source);
     if (sqlite == nullptr) continue;
     if (!place.database.empty()) {
-      return absl::InvalidArgumentError(file + " has several sources of the type sqlite. Say which one with --database.");
+      return absl::InvalidArgumentError(file +
+                                        " has several sources of the type sqlite. Say which one with --database.");
     }
     place.database = sqlite->database;
   }
@@ -252,7 +256,8 @@ ExitStatus run_hash(const Arguments& arguments) {
 ExitStatus run_check(const Arguments& arguments) {
   const std::string file = arguments.file.empty() ? default_file : arguments.file;
   ReadResult read = read_options(file);
-  for (const std::string& problem : read.problems) fail(problem);
+  for (const std::string& problem : read.problems)
+    fail(problem);
   if (!read.problems.empty()) return 1;
   ExitStatus status = done;
   for (const auto& source : make_sources(std::move(read.options.sources))) {

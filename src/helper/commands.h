@@ -21,7 +21,7 @@ struct Arguments {
   bool password_stdin = false;
   bool check = false;
   bool disable = false, enable = false;
-  bool back_password = false, master_password = false;       // to be asked for
+  bool back_password = false, master_password = false;          // to be asked for
   std::vector<std::pair<std::string, std::string>> attributes;  // "back" → "127.0.1.1:143", in order
 };
 

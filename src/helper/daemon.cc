@@ -20,7 +20,9 @@ constexpr timespec poll_interval{1, 0};
 constexpr size_t names_max = 1000;
 constexpr uint32_t workers_min = 4;
 
-std::string_view view(postern_bytes bytes) { return {bytes.data, bytes.size}; }
+std::string_view view(postern_bytes bytes) {
+  return {bytes.data, bytes.size};
+}
 
 postern_bytes said(std::string_view text) {
   return text.empty() ? postern_bytes{nullptr, 0} : postern_bytes{text.data(), text.size()};
@@ -53,12 +55,14 @@ absl::Status listen_failure(const std::string& path, int error) {
 sigset_t our_signals() {
   sigset_t set;
   sigemptyset(&set);
-  for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, number);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP})
+    sigaddset(&set, number);
   return set;
 }
 
 void fill_route(const Route& route, std::vector<postern_bytes>& backs, postern_answer& answer) {
-  for (const std::string& back : route.backs) backs.push_back(said(back));
+  for (const std::string& back : route.backs)
+    backs.push_back(said(back));
   answer.back = backs.data();
   answer.back_count = backs.size();
   answer.pool = said(route.pool);
@@ -93,7 +97,8 @@ struct SourceMaker {
 
 std::vector<std::unique_ptr<Source>> make_sources(std::vector<SourceOptions> sources) {
   std::vector<std::unique_ptr<Source>> made;
-  for (SourceOptions& options : sources) made.push_back(std::visit(SourceMaker{made.size() + 1}, options));
+  for (SourceOptions& options : sources)
+    made.push_back(std::visit(SourceMaker{made.size() + 1}, options));
   return made;
 }
 
@@ -177,7 +182,8 @@ void Daemon::wait_for_signals() {
 
 void Daemon::reload() {
   ReadResult read = read_options(file_);
-  for (const std::string& problem : read.problems) write_log(LogLine(Severity::Error, "reload").say(problem));
+  for (const std::string& problem : read.problems)
+    write_log(LogLine(Severity::Error, "reload").say(problem));
   if (!read.problems.empty()) {
     write_log(LogLine(Severity::Error, "reload").say("The old configuration stays in force."));
     return;
@@ -189,7 +195,8 @@ void Daemon::reload() {
                   .say("Changes of socket, socket_mode, socket_group, workers and queue wait for a restart."));
   }
   auto fresh = std::make_shared<Verifier>(make_sources(std::move(now.sources)), now.passwords);
-  for (const auto& source : fresh->sources()) tell_changes(source->poll());
+  for (const auto& source : fresh->sources())
+    tell_changes(source->poll());
   {
     const std::lock_guard guard(lock_);
     verifier_ = std::move(fresh);
@@ -219,9 +226,8 @@ std::shared_ptr<Verifier> Daemon::verifier() {
 
 int Daemon::on_connection(const postern_peer& peer) {
   newcomer_ = true;
-  write_log(LogLine(Severity::Info, "connected")
-                .add("pid", static_cast<uint64_t>(peer.pid))
-                .add("uid", uint64_t{peer.uid}));
+  write_log(
+      LogLine(Severity::Info, "connected").add("pid", static_cast<uint64_t>(peer.pid)).add("uid", uint64_t{peer.uid}));
   return 1;
 }
 

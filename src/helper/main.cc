@@ -70,8 +70,10 @@ std::string attribute_of(std::string_view option) {
 
 std::string unknown_option(std::string_view option) {
   std::vector<std::string> names;
-  for (const Flag& flag : flags) names.emplace_back(flag.name);
-  for (const Setting& setting : settings) names.emplace_back(setting.name);
+  for (const Flag& flag : flags)
+    names.emplace_back(flag.name);
+  for (const Setting& setting : settings)
+    names.emplace_back(setting.name);
   for (const RouteAttribute& attribute : route_attributes()) {
     if (attribute.secret) continue;
     std::string name = "--" + std::string(attribute.name);
@@ -136,7 +138,8 @@ std::string take_all(int count, char** words, Arguments& arguments) {
 ExitStatus run_daemon(const Arguments& arguments) {
   const std::string file = arguments.file.empty() ? default_file : arguments.file;
   ReadResult read = read_options(file);
-  for (const std::string& problem : read.problems) fail(problem);
+  for (const std::string& problem : read.problems)
+    fail(problem);
   if (!read.problems.empty()) return 1;
   Daemon daemon(std::move(read.options), file);
   const absl::Status status = daemon.run();
@@ -165,4 +168,6 @@ ExitStatus run(int count, char** words) {
 }  // namespace
 }  // namespace postern::helper
 
-int main(int count, char** words) { return postern::helper::run(count, words); }
+int main(int count, char** words) {
+  return postern::helper::run(count, words);
+}

@@ -66,7 +66,8 @@ class TableReader {
   }
 
   void wrong(const Value& value, std::string_view key, const std::string& what) {
-    problems_.push_back({value.place, std::string(key) + (heading_.empty() ? "" : " in " + heading_) + " " + what + "."});
+    problems_.push_back(
+        {value.place, std::string(key) + (heading_.empty() ? "" : " in " + heading_) + " " + what + "."});
   }
   void wrong_kind(const Value& value, std::string_view key, const std::string& wanted) {
     wrong(value, key, "must be " + wanted + "; found " + found(value));
@@ -92,8 +93,8 @@ class TableReader {
   void path(std::string_view key, std::string& into, size_t size_max = 4095) {
     const Value* value = take(key);
     if (value == nullptr) return;
-    const bool whole = value->kind == Value::Kind::Text && value->text.starts_with('/') &&
-                       value->text.find('\0') == std::string::npos;
+    const bool whole =
+        value->kind == Value::Kind::Text && value->text.starts_with('/') && value->text.find('\0') == std::string::npos;
     if (!whole) return wrong_kind(*value, key, "a path in quotes, from \"/\" on");
     if (value->text.size() > size_max) {
       return wrong(*value, key, "is longer than " + std::to_string(size_max) + " bytes");
@@ -334,7 +335,8 @@ void read_root(const Value& root, std::vector<Problem>& problems, Options& optio
   if (!tables) {
     return reader.wrong(*sources, "source", "must be headings with double brackets, [[source]], one for each source");
   }
-  for (const Value& table : sources->items) read_source(table, problems, options);
+  for (const Value& table : sources->items)
+    read_source(table, problems, options);
 }
 
 }  // namespace

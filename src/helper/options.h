@@ -25,10 +25,10 @@ using SourceOptions = std::variant<SqliteOptions, PasswdFileOptions, StaticOptio
 
 struct Options {
   std::string socket = "/run/postern/auth.sock";
-  mode_t socket_mode = 0660;       // whoever may connect may try passwords
-  std::string socket_group;        // empty: the process's own
-  uint32_t workers = 0;            // threads that look up and hash; 0: twice the cores, at least four
-  uint32_t queue = 10000;          // questions that wait for a worker; further ones are answered "unavailable"
+  mode_t socket_mode = 0660;  // whoever may connect may try passwords
+  std::string socket_group;   // empty: the process's own
+  uint32_t workers = 0;       // threads that look up and hash; 0: twice the cores, at least four
+  uint32_t queue = 10000;     // questions that wait for a worker; further ones are answered "unavailable"
   Duration question_timeout = std::chrono::seconds(5);  // one that has waited longer is not looked at: the gate gave up
   Duration reject_delay = std::chrono::seconds(2);      // the gate tells the mail program so much later
   Passwords::Options passwords;

@@ -31,9 +31,17 @@ std::string_view cut(std::string_view& text, char separator) {
 }
 
 // Extra fields of Dovecot that change neither who gets in nor where to.
-constexpr std::string_view harmless[] = {"proxy", "proxy_maybe", "proxy_timeout", "proxy_nopipelining",
-                                         "proxy_not_trusted", "proxy_no_multiplex", "proxy_refresh", "proxy_always",
-                                         "nodelay", "reason", "code"};
+constexpr std::string_view harmless[] = {"proxy",
+                                         "proxy_maybe",
+                                         "proxy_timeout",
+                                         "proxy_nopipelining",
+                                         "proxy_not_trusted",
+                                         "proxy_no_multiplex",
+                                         "proxy_refresh",
+                                         "proxy_always",
+                                         "nodelay",
+                                         "reason",
+                                         "code"};
 constexpr std::string_view harmless_prefixes[] = {"userdb_", "forward_", "event_", "proxy_host_", "proxy_redirect_"};
 
 bool is_harmless(std::string_view key) {
@@ -48,9 +56,9 @@ struct DovecotFields {
 
   // False: the field is none of these.
   bool take(std::string_view key, std::string_view value) {
-    const std::pair<std::string_view, std::string_view*> places[] = {
-        {"host", &host}, {"hostip", &hostip},     {"port", &port},
-        {"user", &user}, {"destuser", &destuser}, {"pass", &pass}};
+    const std::pair<std::string_view, std::string_view*> places[] = {{"host", &host},         {"hostip", &hostip},
+                                                                     {"port", &port},         {"user", &user},
+                                                                     {"destuser", &destuser}, {"pass", &pass}};
     for (const auto& [word, place] : places) {
       if (word != key) continue;
       *place = value;
@@ -219,7 +227,8 @@ void PasswdFile::note_changes(const PasswdTable& table) {
     } else if (old == table_.cend() || now->first < old->first) {
       changes_.users.push_back((now++)->first);
     } else {
-      if (old->second.whole != now->second.whole || !(old->second.rest == now->second.rest)) changes_.users.push_back(now->first);
+      if (old->second.whole != now->second.whole || !(old->second.rest == now->second.rest))
+        changes_.users.push_back(now->first);
       ++old;
       ++now;
     }

@@ -78,12 +78,12 @@ class PasswdFile : public Source {
   const std::string name_;
   std::mutex lock_;
   PasswdTable table_;
-  std::string fault_;            // not empty: the file cannot be read, and the table counts for nothing
+  std::string fault_;  // not empty: the file cannot be read, and the table counts for nothing
   bool ever_loaded_ = false;
-  Signature loaded_;             // of the table; all zero: there is none, or it counts for nothing
-  Signature pending_;            // seen, but perhaps still being written
+  Signature loaded_;   // of the table; all zero: there is none, or it counts for nothing
+  Signature pending_;  // seen, but perhaps still being written
   Clock::time_point pending_since_;
-  Changes changes_;              // since the last poll()
+  Changes changes_;  // since the last poll()
 };
 
 }  // namespace postern::helper

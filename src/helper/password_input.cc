@@ -27,7 +27,8 @@ class QuietTerminal {
     if (descriptor_ < 0 || tcgetattr(descriptor_, &before_) != 0) return;
     struct sigaction action {};
     action.sa_handler = [](int) { interrupted = 1; };  // No SA_RESTART: read() shall come back.
-    for (size_t i = 0; i < std::size(interrupts); ++i) sigaction(interrupts[i], &action, &handlers_[i]);
+    for (size_t i = 0; i < std::size(interrupts); ++i)
+      sigaction(interrupts[i], &action, &handlers_[i]);
     termios quiet = before_;
     quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO);
     ready_ = tcsetattr(descriptor_, TCSAFLUSH, &quiet) == 0;
@@ -35,7 +36,8 @@ class QuietTerminal {
   ~QuietTerminal() {
     if (ready_) {
       tcsetattr(descriptor_, TCSAFLUSH, &before_);
-      for (size_t i = 0; i < std::size(interrupts); ++i) sigaction(interrupts[i], &handlers_[i], nullptr);
+      for (size_t i = 0; i < std::size(interrupts); ++i)
+        sigaction(interrupts[i], &handlers_[i], nullptr);
     }
     if (descriptor_ >= 0) close(descriptor_);
   }
@@ -50,7 +52,7 @@ class QuietTerminal {
   int descriptor_;
   bool ready_ = false;
   termios before_{};
-  struct sigaction handlers_[std::size(interrupts)] {};
+  struct sigaction handlers_[std::size(interrupts)]{};
 };
 
 absl::StatusOr<Secret> read_line(int descriptor) {
@@ -70,7 +72,9 @@ absl::StatusOr<Secret> read_line(int descriptor) {
 
 }  // namespace
 
-absl::StatusOr<Secret> read_password_line() { return read_line(STDIN_FILENO); }
+absl::StatusOr<Secret> read_password_line() {
+  return read_line(STDIN_FILENO);
+}
 
 absl::StatusOr<Secret> ask_password(const std::string& prompt) {
   const QuietTerminal terminal;

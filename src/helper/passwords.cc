@@ -48,9 +48,9 @@ constexpr Prefix prefixes[] = {
 struct SchemeEntry {
   Scheme scheme;
   std::string_view word;
-  std::string_view prefix;   // what hash() puts before the hash
-  const char* setting;       // crypt_gensalt's prefix; nullptr: not crypt's
-  unsigned long cost;        // crypt_gensalt's count; 0: libcrypt's default
+  std::string_view prefix;  // what hash() puts before the hash
+  const char* setting;      // crypt_gensalt's prefix; nullptr: not crypt's
+  unsigned long cost;       // crypt_gensalt's count; 0: libcrypt's default
 };
 
 // libcrypt's defaults for SHA-512 and bcrypt are those of twenty years ago; these take some 50 ms, like yescrypt's.
@@ -85,7 +85,9 @@ bool equal_words(std::string_view left, std::string_view upper) {
   return true;
 }
 
-Verification cannot_say(std::string fault) { return {Match::CannotSay, std::move(fault)}; }
+Verification cannot_say(std::string fault) {
+  return {Match::CannotSay, std::move(fault)};
+}
 
 // The kind of a hash without its {SCHEME}: "$1$", "$apr1$". All that may be said of it in a log.
 std::string kind_of(std::string_view hash) {
@@ -121,7 +123,9 @@ Stored take_apart(std::string_view stored) {
   return {Method::Crypt, hash, "the scheme " + std::string(word) + " is weak or unknown"};
 }
 
-bool is_locked(std::string_view stored) { return stored.empty() || stored[0] == '!' || stored[0] == '*'; }
+bool is_locked(std::string_view stored) {
+  return stored.empty() || stored[0] == '!' || stored[0] == '*';
+}
 
 // A C string for libcrypt, wiped at the end of its scope.
 class CString {
@@ -170,8 +174,8 @@ std::optional<uint32_t> memory_of(std::string_view encoded) {
 std::string hash_argon2id(std::string_view password) {
   uint8_t salt[argon2_salt_size];
   if (getrandom(salt, sizeof salt, 0) != static_cast<ssize_t>(sizeof salt)) return "";
-  const size_t room = argon2_encodedlen(argon2_passes, argon2_memory_kib, argon2_lanes, argon2_salt_size,
-                                        argon2_hash_size, Argon2_id);
+  const size_t room =
+      argon2_encodedlen(argon2_passes, argon2_memory_kib, argon2_lanes, argon2_salt_size, argon2_hash_size, Argon2_id);
   std::string encoded(room, '\0');
   const int result = argon2id_hash_encoded(argon2_passes, argon2_memory_kib, argon2_lanes, password.data(),
                                            password.size(), salt, sizeof salt, argon2_hash_size, encoded.data(), room);
@@ -182,7 +186,9 @@ std::string hash_argon2id(std::string_view password) {
 
 }  // namespace
 
-std::string_view scheme_word(Scheme scheme) { return entry_of(scheme).word; }
+std::string_view scheme_word(Scheme scheme) {
+  return entry_of(scheme).word;
+}
 
 std::optional<Scheme> parse_scheme(std::string_view word) {
   for (const SchemeEntry& entry : schemes) {
@@ -216,7 +222,8 @@ Passwords::Passwords(const Options& options) : options_(options), free_kib_(opti
   unsigned char bytes[16];
   CHECK(getrandom(bytes, sizeof bytes, 0) == static_cast<ssize_t>(sizeof bytes));
   std::string unknown;
-  for (const unsigned char byte : bytes) unknown.append({digits[byte >> 4], digits[byte & 15]});
+  for (const unsigned char byte : bytes)
+    unknown.append({digits[byte >> 4], digits[byte & 15]});
   nobody_ = hash(options.scheme, unknown).value_or("");
 }
 

@@ -12,14 +12,18 @@ namespace {
 constexpr size_t list_size_max = 32;
 constexpr size_t text_size_max = 1024;
 
-absl::Status wrong(const std::string& what) { return absl::InvalidArgumentError(what); }
+absl::Status wrong(const std::string& what) {
+  return absl::InvalidArgumentError(what);
+}
 
 // The next item of a list with commas, without blanks around it.
 std::string_view next_item(std::string_view& list) {
   std::string_view item = list.substr(0, list.find(','));
   list.remove_prefix(std::min(list.size(), item.size() + 1));
-  while (item.starts_with(' ')) item.remove_prefix(1);
-  while (item.ends_with(' ')) item.remove_suffix(1);
+  while (item.starts_with(' '))
+    item.remove_prefix(1);
+  while (item.ends_with(' '))
+    item.remove_suffix(1);
   return item;
 }
 
@@ -36,8 +40,9 @@ absl::Status set_backs(Route& route, std::string_view value) {
   while (!value.empty()) {
     backs.push_back(plain_back(next_item(value)));
     if (!backs.back().empty()) continue;
-    return wrong("is no address with a port. Write IPv4 as 192.0.2.10:143 and IPv6 as [2001:db8::10]:143; names are "
-                 "not looked up");
+    return wrong(
+        "is no address with a port. Write IPv4 as 192.0.2.10:143 and IPv6 as [2001:db8::10]:143; names are "
+        "not looked up");
   }
   if (backs.size() > list_size_max) return wrong("has more than " + std::to_string(list_size_max) + " addresses");
   route.backs = std::move(backs);
@@ -66,7 +71,8 @@ std::string nets_text(const Route& route) {
 
 std::string backs_text(const Route& route) {
   std::string text;
-  for (const std::string& back : route.backs) text += (text.empty() ? "" : ",") + back;
+  for (const std::string& back : route.backs)
+    text += (text.empty() ? "" : ",") + back;
   return text;
 }
 
@@ -221,7 +227,8 @@ void Route::fill_from(const Route& defaults) {
 std::span<const RouteAttribute> route_attributes() {
   static const std::vector<RouteAttribute> attributes = [] {
     std::vector<RouteAttribute> all;
-    for (const Row& row : rows) all.push_back(row.attribute);
+    for (const Row& row : rows)
+      all.push_back(row.attribute);
     return all;
   }();
   return attributes;

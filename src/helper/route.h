@@ -23,14 +23,14 @@ namespace postern::helper {
 struct Route {
   std::vector<std::string> backs;  // "192.0.2.1:143", or without a port for the protocol's own; in order of preference
   std::string pool;                // a pool of the gate; never together with backs
-  std::string user;                // the name at the mail server; {user}, {local} and {domain} stand for the login's parts
-  Secret password;                 // the password at the mail server; empty: the mail program's own
-  std::string master_user;         // log in as this one on behalf of the user; never together with password
+  std::string user;         // the name at the mail server; {user}, {local} and {domain} stand for the login's parts
+  Secret password;          // the password at the mail server; empty: the mail program's own
+  std::string master_user;  // log in as this one on behalf of the user; never together with password
   Secret master_password;
   postern_back_tls tls = POSTERN_TLS_UNSAID;
   std::string tls_name;
-  std::string mechanism;           // "LOGIN" or "PLAIN"
-  uint32_t proxy_protocol = 0;     // 1 or 2
+  std::string mechanism;        // "LOGIN" or "PLAIN"
+  uint32_t proxy_protocol = 0;  // 1 or 2
   postern_choice xclient = POSTERN_UNSAID;
   uint32_t ttl_s = 0;
   uint32_t sessions_max = 0;

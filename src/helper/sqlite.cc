@@ -28,7 +28,9 @@ Statement& Statement::operator=(Statement&& other) noexcept {
   return *this;
 }
 
-Statement::~Statement() { sqlite3_finalize(statement_); }
+Statement::~Statement() {
+  sqlite3_finalize(statement_);
+}
 
 void Statement::reset() {
   sqlite3_reset(statement_);
@@ -40,9 +42,13 @@ void Statement::bind(int index, std::string_view text) {
                       SQLITE_UTF8);
 }
 
-void Statement::bind(int index, int64_t number) { sqlite3_bind_int64(statement_, index, number); }
+void Statement::bind(int index, int64_t number) {
+  sqlite3_bind_int64(statement_, index, number);
+}
 
-void Statement::bind_null(int index) { sqlite3_bind_null(statement_, index); }
+void Statement::bind_null(int index) {
+  sqlite3_bind_null(statement_, index);
+}
 
 absl::StatusOr<bool> Statement::step() {
   const int code = sqlite3_step(statement_);
@@ -57,15 +63,19 @@ std::string_view Statement::text(int column) const {
   return {bytes, static_cast<size_t>(sqlite3_column_bytes(statement_, column))};
 }
 
-int64_t Statement::number(int column) const { return sqlite3_column_int64(statement_, column); }
+int64_t Statement::number(int column) const {
+  return sqlite3_column_int64(statement_, column);
+}
 
-bool Statement::is_null(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
+bool Statement::is_null(int column) const {
+  return sqlite3_column_type(statement_, column) == SQLITE_NULL;
+}
 
 absl::StatusOr<Database> Database::open(const std::string& path, uint32_t busy_ms) {
   Database database;
   // Each connection has one user at a time, so SQLite's own locks around it would only cost.
-  const int code = sqlite3_open_v2(path.c_str(), &database.database_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
-                                   nullptr);
+  const int code =
+      sqlite3_open_v2(path.c_str(), &database.database_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
   if (code != SQLITE_OK) return failure(database.database_, code);
   sqlite3_busy_timeout(database.database_, static_cast<int>(busy_ms));
   return database;
@@ -78,7 +88,9 @@ Database& Database::operator=(Database&& other) noexcept {
   return *this;
 }
 
-Database::~Database() { sqlite3_close_v2(database_); }
+Database::~Database() {
+  sqlite3_close_v2(database_);
+}
 
 absl::Status Database::run(const char* sql) {
   const int code = sqlite3_exec(database_, sql, nullptr, nullptr, nullptr);
@@ -102,6 +114,8 @@ absl::StatusOr<int64_t> Database::number(std::string_view sql) {
   return *row ? statement->number(0) : 0;
 }
 
-int64_t Database::changed() const { return sqlite3_changes64(database_); }
+int64_t Database::changed() const {
+  return sqlite3_changes64(database_);
+}
 
 }  // namespace postern::helper

@@ -60,13 +60,15 @@ constexpr int fixed_columns = 3;
 
 std::string columns() {
   std::string text = "user, password, disabled";
-  for (const RouteAttribute& attribute : route_attributes()) text += ", " + std::string(attribute.name);
+  for (const RouteAttribute& attribute : route_attributes())
+    text += ", " + std::string(attribute.name);
   return text;
 }
 
 std::string placeholders() {
   std::string text = "?1, ?2, ?3";
-  for (size_t i = 0; i < route_attributes().size(); ++i) text += ", ?" + std::to_string(i + fixed_columns + 1);
+  for (size_t i = 0; i < route_attributes().size(); ++i)
+    text += ", ?" + std::to_string(i + fixed_columns + 1);
   return text;
 }
 

@@ -12,7 +12,9 @@
 namespace postern::helper {
 namespace {
 
-std::string_view view(postern_bytes bytes) { return {bytes.data, bytes.size}; }
+std::string_view view(postern_bytes bytes) {
+  return {bytes.data, bytes.size};
+}
 
 Decision reject(postern_reason reason, std::string why) {
   Decision decision;

@@ -16,11 +16,11 @@ namespace postern::helper {
 struct Decision {
   postern_result result = POSTERN_UNAVAILABLE;
   postern_reason reason = POSTERN_REASON_CREDENTIALS;
-  Route route;               // with POSTERN_OK; its user is written out
+  Route route;                 // with POSTERN_OK; its user is written out
   bool check_at_back = false;  // nobody has verified the password yet
-  bool vary_client = false;  // another address of the mail program may get another answer
-  std::string source;        // who decided; empty: nobody knew the user
-  std::string why;           // for the log: "unknown user", "wrong password"; without secrets
+  bool vary_client = false;    // another address of the mail program may get another answer
+  std::string source;          // who decided; empty: nobody knew the user
+  std::string why;             // for the log: "unknown user", "wrong password"; without secrets
 };
 
 class Verifier {

@@ -7,10 +7,13 @@ namespace postern::helper {
 
 Workers::Workers(uint32_t threads, uint32_t queue_max, std::function<void(Job)> work)
     : queue_max_(queue_max), work_(std::move(work)) {
-  for (uint32_t i = 0; i < threads; ++i) threads_.emplace_back([this] { run(); });
+  for (uint32_t i = 0; i < threads; ++i)
+    threads_.emplace_back([this] { run(); });
 }
 
-Workers::~Workers() { finish(); }
+Workers::~Workers() {
+  finish();
+}
 
 bool Workers::add(postern_question* question) {
   {
@@ -28,7 +31,8 @@ void Workers::finish() {
     finishing_ = true;
   }
   more_.notify_all();
-  for (std::thread& thread : threads_) thread.join();
+  for (std::thread& thread : threads_)
+    thread.join();
   threads_.clear();
 }
 

@@ -6,10 +6,8 @@ namespace postern::protocol {
 std::string_view mechanism_word(Mechanism mechanism) {
   switch (mechanism) {
     case Mechanism::Login:
-    case Mechanism::SaslLogin:
-      return "LOGIN";
-    case Mechanism::Plain:
-      return "PLAIN";
+    case Mechanism::SaslLogin: return "LOGIN";
+    case Mechanism::Plain: return "PLAIN";
   }
   return "";
 }

@@ -7,7 +7,6 @@
 
 #include "base/check.h"
 #include "reactor/reactor.h"
-#include "tls/random.h"
 
 namespace postern::reactor {
 
@@ -17,19 +16,15 @@ namespace {
 
 session::ConnectFailure connect_failure(int error) {
   switch (error) {
-    case ECONNREFUSED:
-      return session::ConnectFailure::Refused;
-    case ETIMEDOUT:
-      return session::ConnectFailure::TimedOut;
+    case ECONNREFUSED: return session::ConnectFailure::Refused;
+    case ETIMEDOUT: return session::ConnectFailure::TimedOut;
     case ECANCELED:  // an earlier step of the chain failed: no socket
     case EBADF:
     case EMFILE:
     case ENFILE:
     case ENOMEM:
-    case ENOBUFS:
-      return session::ConnectFailure::NoDescriptor;
-    default:
-      return session::ConnectFailure::Unreachable;
+    case ENOBUFS: return session::ConnectFailure::NoDescriptor;
+    default: return session::ConnectFailure::Unreachable;
   }
 }
 
@@ -77,8 +72,8 @@ void Reactor::begin_session(Connection& connection, const Endpoint& peer) {
   const uint32_t limit = surroundings_.setup->options.limits.sessions;
   const bool over_limit = shared_.sessions.fetch_add(1, std::memory_order_relaxed) >= limit;
   connection.step = Connection::Step::Alive;
-  connection.session.emplace(surroundings_, socket.listener, peer, socket.local, tls::random_number(), over_limit,
-                             now_);
+  connection.session.emplace(surroundings_, socket.listener, peer, socket.local, session::Session::make_id(),
+                             over_limit, now_);
   settle(connection);
 }
 
@@ -188,10 +183,8 @@ void Reactor::settle_back(Connection& connection, const session::Plan& plan) {
       if (connection.back.pending != 0) return;
       connection.back_step = Connection::BackStep::Closing;
       return ring_->close(back_place(connection), tag(connection, BackClosed));
-    case Connection::BackStep::Closing:
-      return;
-    case Connection::BackStep::None:
-      break;
+    case Connection::BackStep::Closing: return;
+    case Connection::BackStep::None: break;
   }
   connection.back_attempt = plan.back_attempt;
   if (plan.back_attempt == 0) return;

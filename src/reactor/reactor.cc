@@ -151,18 +151,13 @@ Instant Reactor::next_deadline() const {
 
 void Reactor::handle(const ring::Completion& completion) {
   switch (static_cast<Operation>(completion.tag.operation)) {
-    case Accepted:
-      return accepted(completion);
-    case AcceptedOne:
-      return accepted_one(completion);
+    case Accepted: return accepted(completion);
+    case AcceptedOne: return accepted_one(completion);
     case HelperConnected:
     case HelperReceived:
-    case HelperSent:
-      return helper_->completed(completion, now_);
-    case Woken:
-      return take_commands();
-    case Ignored:
-      return;
+    case HelperSent: return helper_->completed(completion, now_);
+    case Woken: return take_commands();
+    case Ignored: return;
     case Named:
     case FrontReceived:
     case FrontSent:
@@ -173,8 +168,7 @@ void Reactor::handle(const ring::Completion& completion) {
     case BackReceived:
     case BackSent:
     case BackFinished:
-    case BackClosed:
-      return handle_connection(completion);
+    case BackClosed: return handle_connection(completion);
   }
 }
 
@@ -183,32 +177,18 @@ void Reactor::handle_connection(const ring::Completion& completion) {
   // A connection stays until the kernel holds nothing of it, so nobody's completion can come late.
   CHECK(connection != nullptr);
   switch (static_cast<Operation>(completion.tag.operation)) {
-    case Named:
-      return named(*connection, completion);
-    case FrontReceived:
-      return received(*connection, session::Side::Front, completion);
-    case BackReceived:
-      return received(*connection, session::Side::Back, completion);
-    case FrontSent:
-      return sent(*connection, session::Side::Front, completion);
-    case BackSent:
-      return sent(*connection, session::Side::Back, completion);
-    case FrontFinished:
-      connection->front.pending--;
-      return settle(*connection);
-    case BackFinished:
-      connection->back.pending--;
-      return settle(*connection);
-    case BackSetUp:
-      return;  // the connect that it was linked to says that it failed
-    case BackConnected:
-      return back_connected(*connection, completion);
-    case BackClosed:
-      return back_closed(*connection);
-    case FrontClosed:
-      return closed(*connection);
-    default:
-      CHECK(false && "not a connection's operation");
+    case Named: return named(*connection, completion);
+    case FrontReceived: return received(*connection, session::Side::Front, completion);
+    case BackReceived: return received(*connection, session::Side::Back, completion);
+    case FrontSent: return sent(*connection, session::Side::Front, completion);
+    case BackSent: return sent(*connection, session::Side::Back, completion);
+    case FrontFinished: connection->front.pending--; return settle(*connection);
+    case BackFinished: connection->back.pending--; return settle(*connection);
+    case BackSetUp: return;  // the connect that it was linked to says that it failed
+    case BackConnected: return back_connected(*connection, completion);
+    case BackClosed: return back_closed(*connection);
+    case FrontClosed: return closed(*connection);
+    default: CHECK(false && "not a connection's operation");
   }
 }
 

@@ -11,38 +11,28 @@ namespace {
 
 std::string_view connect_word(ConnectFailure failure) {
   switch (failure) {
-    case ConnectFailure::Refused:
-      return "refused";
-    case ConnectFailure::Unreachable:
-      return "unreachable";
-    case ConnectFailure::TimedOut:
-      return "timeout";
-    case ConnectFailure::NoDescriptor:
-      return "no-descriptor";
+    case ConnectFailure::Refused: return "refused";
+    case ConnectFailure::Unreachable: return "unreachable";
+    case ConnectFailure::TimedOut: return "timeout";
+    case ConnectFailure::NoDescriptor: return "no-descriptor";
   }
   return "unknown";
 }
 
 std::string_view protocol_word(Dialect dialect) {
   switch (dialect) {
-    case Dialect::Imap:
-      return "imap";
+    case Dialect::Imap: return "imap";
   }
   return {};
 }
 
 std::string_view refusal_word(protocol::RefusalCause cause) {
   switch (cause) {
-    case protocol::RefusalCause::Credentials:
-      return "credentials";
-    case protocol::RefusalCause::Unavailable:
-      return "unavailable";
-    case protocol::RefusalCause::NotAllowed:
-      return "not-allowed";
-    case protocol::RefusalCause::Limit:
-      return "limit";
-    case protocol::RefusalCause::Passed:
-      return "passed";
+    case protocol::RefusalCause::Credentials: return "credentials";
+    case protocol::RefusalCause::Unavailable: return "unavailable";
+    case protocol::RefusalCause::NotAllowed: return "not-allowed";
+    case protocol::RefusalCause::Limit: return "limit";
+    case protocol::RefusalCause::Passed: return "passed";
   }
   return "unknown";
 }
@@ -50,13 +40,9 @@ std::string_view refusal_word(protocol::RefusalCause cause) {
 protocol::Refusal refusal_of(auth::Reject& reject) {
   protocol::Refusal refusal;
   switch (reject.reason) {
-    case auth::RejectReason::Credentials:
-      refusal.cause = protocol::RefusalCause::Credentials;
-      break;
+    case auth::RejectReason::Credentials: refusal.cause = protocol::RefusalCause::Credentials; break;
     case auth::RejectReason::Disabled:
-    case auth::RejectReason::NotAllowed:
-      refusal.cause = protocol::RefusalCause::NotAllowed;
-      break;
+    case auth::RejectReason::NotAllowed: refusal.cause = protocol::RefusalCause::NotAllowed; break;
   }
   if (!reject.code.empty()) refusal.cause = protocol::RefusalCause::Passed;
   refusal.code = std::move(reject.code);

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_format.h"
 #include "base/check.h"
+#include "tls/random.h"
 
 namespace postern::session {
 namespace {
@@ -21,8 +22,7 @@ constexpr Duration finish_timeout = std::chrono::seconds(2);
 // The one application protocol that a dialect's listener serves (IANA's names).
 std::string_view alpn_of(Dialect dialect) {
   switch (dialect) {
-    case Dialect::Imap:
-      return "imap";
+    case Dialect::Imap: return "imap";
   }
   return {};
 }
@@ -31,40 +31,23 @@ std::string_view alpn_of(Dialect dialect) {
 
 std::string_view end_word(EndReason reason) {
   switch (reason) {
-    case EndReason::FrontClosed:
-      return "front-closed";
-    case EndReason::BackClosed:
-      return "back-closed";
-    case EndReason::Logout:
-      return "logout";
-    case EndReason::FrontReset:
-      return "front-reset";
-    case EndReason::BackReset:
-      return "back-reset";
-    case EndReason::FrontTls:
-      return "front-tls";
-    case EndReason::BackTls:
-      return "back-tls";
-    case EndReason::BadCommands:
-      return "bad-commands";
-    case EndReason::LoginAttempts:
-      return "login-attempts";
-    case EndReason::TooLong:
-      return "too-long";
-    case EndReason::NotThisProtocol:
-      return "not-this-protocol";
-    case EndReason::ProxyHeader:
-      return "proxy-header";
-    case EndReason::HandshakeTimeout:
-      return "handshake-timeout";
-    case EndReason::LoginTimeout:
-      return "login-timeout";
-    case EndReason::IdleTimeout:
-      return "idle-timeout";
-    case EndReason::SessionLimit:
-      return "session-limit";
-    case EndReason::Drained:
-      return "drained";
+    case EndReason::FrontClosed: return "front-closed";
+    case EndReason::BackClosed: return "back-closed";
+    case EndReason::Logout: return "logout";
+    case EndReason::FrontReset: return "front-reset";
+    case EndReason::BackReset: return "back-reset";
+    case EndReason::FrontTls: return "front-tls";
+    case EndReason::BackTls: return "back-tls";
+    case EndReason::BadCommands: return "bad-commands";
+    case EndReason::LoginAttempts: return "login-attempts";
+    case EndReason::TooLong: return "too-long";
+    case EndReason::NotThisProtocol: return "not-this-protocol";
+    case EndReason::ProxyHeader: return "proxy-header";
+    case EndReason::HandshakeTimeout: return "handshake-timeout";
+    case EndReason::LoginTimeout: return "login-timeout";
+    case EndReason::IdleTimeout: return "idle-timeout";
+    case EndReason::SessionLimit: return "session-limit";
+    case EndReason::Drained: return "drained";
   }
   return "unknown";
 }
@@ -94,6 +77,10 @@ const ListenerOptions& Session::listener() const {
 }
 const Limits& Session::limits() const {
   return setup_->options.limits;
+}
+
+uint64_t Session::make_id() {
+  return tls::random_number();
 }
 
 std::string Session::id_text() const {
@@ -333,20 +320,11 @@ void Session::steer_front(Instant now) {
     } else if (auto* goodbye = std::get_if<protocol::Goodbye>(&event)) {
       EndReason reason = EndReason::Logout;
       switch (goodbye->reason) {
-        case protocol::GoodbyeReason::Logout:
-          break;
-        case protocol::GoodbyeReason::BadCommands:
-          reason = EndReason::BadCommands;
-          break;
-        case protocol::GoodbyeReason::LoginAttempts:
-          reason = EndReason::LoginAttempts;
-          break;
-        case protocol::GoodbyeReason::TooLong:
-          reason = EndReason::TooLong;
-          break;
-        case protocol::GoodbyeReason::NotThisProtocol:
-          reason = EndReason::NotThisProtocol;
-          break;
+        case protocol::GoodbyeReason::Logout: break;
+        case protocol::GoodbyeReason::BadCommands: reason = EndReason::BadCommands; break;
+        case protocol::GoodbyeReason::LoginAttempts: reason = EndReason::LoginAttempts; break;
+        case protocol::GoodbyeReason::TooLong: reason = EndReason::TooLong; break;
+        case protocol::GoodbyeReason::NotThisProtocol: reason = EndReason::NotThisProtocol; break;
       }
       return finish(reason, now, goodbye->text);
     } else {

@@ -87,6 +87,8 @@ class Session {
   // Where to connect; valid while the plan has a back attempt.
   const Endpoint& back_endpoint() const { return back_endpoint_; }
 
+  // A fresh random name for a session.
+  static uint64_t make_id();
   uint64_t id() const { return id_; }
   // Sixteen hexadecimal digits: the session's name in every log line and for the helper and the mail server.
   std::string id_text() const;

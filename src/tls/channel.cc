@@ -21,24 +21,19 @@ Failure failure_of(int library_error) {
   // The errors of certificate parsing have a range of their own; only a mail server shows us one.
   if (library_error <= ASN_PARSE_E && library_error >= ASN_ALT_NAME_E) return Failure::CertificateRefused;
   switch (library_error) {
-    case VERSION_ERROR:
-      return Failure::VersionTooOld;
+    case VERSION_ERROR: return Failure::VersionTooOld;
     case MATCH_SUITE_ERROR:
     case UNSUPPORTED_SUITE:
     case ECC_CURVE_ERROR:
-    case KEY_SHARE_ERROR:
-      return Failure::NoCommonCipher;
-    case UNKNOWN_ALPN_PROTOCOL_NAME_E:
-      return Failure::WrongProtocol;
+    case KEY_SHARE_ERROR: return Failure::NoCommonCipher;
+    case UNKNOWN_ALPN_PROTOCOL_NAME_E: return Failure::WrongProtocol;
     case FATAL_ERROR:
     case WOLFSSL_ERROR_ZERO_RETURN:  // close_notify in the handshake
       return Failure::PeerAlert;
     case SECURE_RENEGOTIATION_E:
-    case DUPLICATE_MSG_E:
-      return Failure::Renegotiation;
+    case DUPLICATE_MSG_E: return Failure::Renegotiation;
     case DOMAIN_NAME_MISMATCH:
-    case IPADDR_MISMATCH:
-      return Failure::WrongName;
+    case IPADDR_MISMATCH: return Failure::WrongName;
     case ASN_NO_SIGNER_E:
     case ASN_SELF_SIGNED_E:
     case ASN_NAME_INVALID_E:
@@ -55,38 +50,28 @@ Failure failure_of(int library_error) {
     case PEER_KEY_ERROR:
     case VERIFY_SIGN_ERROR:
     case NO_PEER_CERT:
-    case VERIFY_CERT_ERROR:
-      return Failure::CertificateRefused;
+    case VERIFY_CERT_ERROR: return Failure::CertificateRefused;
     case MEMORY_E:
-    case MEMORY_ERROR:
-      return Failure::Internal;
-    default:
-      return Failure::BadRecord;
+    case MEMORY_ERROR: return Failure::Internal;
+    default: return Failure::BadRecord;
   }
 }
 
 // The alert that tells the peer (RFC 8446, section 6.2), where the library ends without one; alert_none: none is due.
 int alert_of(Failure failure) {
   switch (failure) {
-    case Failure::VersionTooOld:
-      return protocol_version;
+    case Failure::VersionTooOld: return protocol_version;
     case Failure::NoCommonCipher:
-    case Failure::Renegotiation:
-      return handshake_failure;
-    case Failure::WrongProtocol:
-      return no_application_protocol;
-    case Failure::BadRecord:
-      return unexpected_message;
+    case Failure::Renegotiation: return handshake_failure;
+    case Failure::WrongProtocol: return no_application_protocol;
+    case Failure::BadRecord: return unexpected_message;
     case Failure::CertificateRefused:
-    case Failure::WrongName:
-      return bad_certificate;
-    case Failure::Internal:
-      return internal_error;
+    case Failure::WrongName: return bad_certificate;
+    case Failure::Internal: return internal_error;
     case Failure::None:
     case Failure::NotTls:
     case Failure::BadHello:
-    case Failure::PeerAlert:
-      break;
+    case Failure::PeerAlert: break;
   }
   return alert_none;
 }
@@ -147,30 +132,18 @@ void Channel::Free::operator()(WOLFSSL* ssl) const {
 
 std::string_view failure_word(Failure failure) {
   switch (failure) {
-    case Failure::None:
-      return "none";
-    case Failure::NotTls:
-      return "not-tls";
-    case Failure::VersionTooOld:
-      return "version-too-old";
-    case Failure::NoCommonCipher:
-      return "no-common-cipher";
-    case Failure::WrongProtocol:
-      return "wrong-protocol";
-    case Failure::BadHello:
-      return "bad-hello";
-    case Failure::BadRecord:
-      return "bad-record";
-    case Failure::PeerAlert:
-      return "peer-alert";
-    case Failure::Renegotiation:
-      return "renegotiation";
-    case Failure::CertificateRefused:
-      return "certificate-refused";
-    case Failure::WrongName:
-      return "wrong-name";
-    case Failure::Internal:
-      return "internal";
+    case Failure::None: return "none";
+    case Failure::NotTls: return "not-tls";
+    case Failure::VersionTooOld: return "version-too-old";
+    case Failure::NoCommonCipher: return "no-common-cipher";
+    case Failure::WrongProtocol: return "wrong-protocol";
+    case Failure::BadHello: return "bad-hello";
+    case Failure::BadRecord: return "bad-record";
+    case Failure::PeerAlert: return "peer-alert";
+    case Failure::Renegotiation: return "renegotiation";
+    case Failure::CertificateRefused: return "certificate-refused";
+    case Failure::WrongName: return "wrong-name";
+    case Failure::Internal: return "internal";
   }
   return "unknown";
 }

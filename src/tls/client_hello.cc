@@ -69,18 +69,12 @@ bool is_grease(size_t version) {
 
 std::string version_name(uint16_t version) {
   switch (version) {
-    case 0x0300:
-      return "SSLv3";
-    case 0x0301:
-      return "TLSv1.0";
-    case 0x0302:
-      return "TLSv1.1";
-    case 0x0303:
-      return "TLSv1.2";
-    case 0x0304:
-      return "TLSv1.3";
-    default:
-      break;
+    case 0x0300: return "SSLv3";
+    case 0x0301: return "TLSv1.0";
+    case 0x0302: return "TLSv1.1";
+    case 0x0303: return "TLSv1.2";
+    case 0x0304: return "TLSv1.3";
+    default: break;
   }
   static constexpr char digits[] = "0123456789abcdef";
   std::string text = "0x";

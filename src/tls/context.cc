@@ -59,12 +59,9 @@ int seal_or_open_ticket(WOLFSSL*, unsigned char* name, unsigned char* iv, unsign
     return keys.seal(bytes, name_bytes, iv_bytes, mac_bytes) ? WOLFSSL_TICKET_RET_OK : WOLFSSL_TICKET_RET_REJECT;
   }
   switch (keys.open(bytes, name_bytes, iv_bytes, mac_bytes)) {
-    case TicketKeys::Opened::Newest:
-      return WOLFSSL_TICKET_RET_OK;
-    case TicketKeys::Opened::Older:
-      return WOLFSSL_TICKET_RET_CREATE;
-    case TicketKeys::Opened::Unknown:
-      break;
+    case TicketKeys::Opened::Newest: return WOLFSSL_TICKET_RET_OK;
+    case TicketKeys::Opened::Older: return WOLFSSL_TICKET_RET_CREATE;
+    case TicketKeys::Opened::Unknown: break;
   }
   return WOLFSSL_TICKET_RET_REJECT;
 }

@@ -111,7 +111,8 @@ void add_route(auth::FormWriter& writer, const postern_answer& answer) {
   add_said(writer, "password", answer.password);
   add_said(writer, "master_user", answer.master_user);
   add_said(writer, "master_password", answer.master_password);
-  for (size_t i = 0; i < answer.back_count; ++i) writer.add("back", view(answer.back[i]));
+  for (size_t i = 0; i < answer.back_count; ++i)
+    writer.add("back", view(answer.back[i]));
   add_said(writer, "pool", answer.pool);
   writer.add_filled("tls", word(answer.tls));
   add_said(writer, "tls_name", answer.tls_name);
@@ -209,7 +210,9 @@ postern_bytes postern_question_get(const postern_question* question, const char*
   return {value->data(), value->size()};
 }
 
-void postern_question_free(postern_question* question) { delete owned(question); }
+void postern_question_free(postern_question* question) {
+  delete owned(question);
+}
 
 const postern_peer* postern_question_peer(const postern_question* question) {
   return owned(question)->connection == 0 ? nullptr : &owned(question)->peer;

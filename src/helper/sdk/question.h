@@ -17,9 +17,13 @@ struct OwnedQuestion : postern_question {
 // What a gate may send as id; the answer repeats it, and it must leave room there.
 inline constexpr size_t id_size_max = 64;
 
-inline std::string_view view(postern_bytes bytes) { return {bytes.data, bytes.size}; }
+inline std::string_view view(postern_bytes bytes) {
+  return {bytes.data, bytes.size};
+}
 
-inline OwnedQuestion* owned(postern_question* question) { return static_cast<OwnedQuestion*>(question); }
+inline OwnedQuestion* owned(postern_question* question) {
+  return static_cast<OwnedQuestion*>(question);
+}
 inline const OwnedQuestion* owned(const postern_question* question) {
   return static_cast<const OwnedQuestion*>(question);
 }

@@ -29,7 +29,9 @@ constexpr int accept_pause_ms = 200;
 constexpr uint64_t listener_mark = 0;
 constexpr uint64_t wake_mark = UINT64_MAX;
 
-uint32_t or_default(uint32_t value, uint32_t fallback) { return value != 0 ? value : fallback; }
+uint32_t or_default(uint32_t value, uint32_t fallback) {
+  return value != 0 ? value : fallback;
+}
 
 postern_helper_options filled(postern_helper_options options) {
   options.connections_max = or_default(options.connections_max, connections_default);
@@ -50,7 +52,9 @@ bool set_nonblocking(int descriptor) {
   return flags >= 0 && fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) == 0;
 }
 
-bool is_passing(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == EINTR; }
+bool is_passing(int error) {
+  return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
+}
 
 }  // namespace
 
@@ -58,7 +62,8 @@ Server::Server(const postern_helper_options& options)
     : options_(filled(options)), name_(options.name != nullptr ? options.name : "helper") {}
 
 Server::~Server() {
-  for (auto& [number, connection] : connections_) ::close(connection->descriptor);
+  for (auto& [number, connection] : connections_)
+    ::close(connection->descriptor);
   if (wake_ >= 0) ::close(wake_);
   if (epoll_ >= 0) ::close(epoll_);
 }
@@ -98,7 +103,8 @@ postern_fault Server::serve(postern_helper* self) {
     if (drain_end == Clock::time_point::max()) drain_end = Clock::now() + std::chrono::milliseconds(options_.drain_ms);
     if (is_drained() || Clock::now() >= drain_end) break;
   }
-  while (!connections_.empty()) close(*connections_.begin()->second);
+  while (!connections_.empty())
+    close(*connections_.begin()->second);
   return POSTERN_FINE;
 }
 
@@ -264,7 +270,8 @@ Server::Fate Server::flush(Connection& connection) {
   while (!connection.output.empty()) {
     const std::string_view bytes = connection.output.reveal();
     const ssize_t sent = send(connection.descriptor, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent < 0) return is_passing(errno) && connection.output.size() <= 2 * output_size_max ? Fate::Lives : Fate::Ends;
+    if (sent < 0)
+      return is_passing(errno) && connection.output.size() <= 2 * output_size_max ? Fate::Lives : Fate::Ends;
     connection.output.drop_front(static_cast<size_t>(sent));
   }
   connection.output.clear();
@@ -376,7 +383,9 @@ postern_helper* postern_helper_new(const postern_helper_options* options) {
   return helper->server.open() ? helper.release() : nullptr;
 }
 
-postern_fault postern_helper_serve(postern_helper* helper) { return helper->server.serve(helper); }
+postern_fault postern_helper_serve(postern_helper* helper) {
+  return helper->server.serve(helper);
+}
 
 postern_fault postern_helper_answer(postern_helper* helper, postern_question* question, const postern_answer* answer) {
   const postern_fault fault = helper->server.answer(*owned(question), *answer);
@@ -388,6 +397,10 @@ postern_fault postern_helper_invalidate(postern_helper* helper, postern_bytes us
   return helper->server.invalidate(view(user));
 }
 
-void postern_helper_stop(postern_helper* helper) { helper->server.stop(); }
+void postern_helper_stop(postern_helper* helper) {
+  helper->server.stop();
+}
 
-void postern_helper_free(postern_helper* helper) { delete helper; }
+void postern_helper_free(postern_helper* helper) {
+  delete helper;
+}

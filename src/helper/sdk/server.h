@@ -27,8 +27,8 @@ struct Connection {
   postern_peer peer{};
   // The serving thread's.
   auth::LineSplitter input;
-  uint32_t interest = 0;     // what epoll was told to look for
-  bool read_ended = false;   // the peer sends no more, or no more is wanted from it
+  uint32_t interest = 0;    // what epoll was told to look for
+  bool read_ended = false;  // the peer sends no more, or no more is wanted from it
   // Under the lock.
   auth::SecretBuffer output;
   uint32_t in_flight = 0;

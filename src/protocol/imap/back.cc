@@ -67,18 +67,15 @@ BackEvent Back::next() {
     Event event;
     switch (state_) {
       case State::LoggedIn:
-      case State::Over:
-        return NeedBytes{};
+      case State::Over: return NeedBytes{};
       case State::Tls:
         if (reader_.unread_size() == 0) return NeedBytes{};
         return fail(BackFailure::NoTls, "bytes came in clear where the TLS handshake should begin");
-      case State::Secured:
-        return log_in();
+      case State::Secured: return log_in();
       case State::Greeting:
       case State::StartTls:
       case State::Capability:
-      case State::Login:
-        event = literal_left_ != 0 ? skip_literal() : next_line();
+      case State::Login: event = literal_left_ != 0 ? skip_literal() : next_line();
     }
     if (event) return *std::move(event);
   }
@@ -104,15 +101,12 @@ std::string Back::take_unread() {
 
 Back::Event Back::next_line() {
   switch (reader_.next_line(line_size_max)) {
-    case line::Step::NeedBytes:
-      return NeedBytes{};
-    case line::Step::Whole:
-      break;
+    case line::Step::NeedBytes: return NeedBytes{};
+    case line::Step::Whole: break;
     case line::Step::TooLong:
     case line::Step::Swallowed:
     case line::Step::LiteralWaits:
-    case line::Step::LiteralTooBig:
-      return fail(BackFailure::TooMuch, "a line is longer than a login can need");
+    case line::Step::LiteralTooBig: return fail(BackFailure::TooMuch, "a line is longer than a login can need");
   }
   size_ += reader_.frame().size();
   if (size_ > login_size_max || ++lines_ > login_lines_max) {
@@ -149,19 +143,14 @@ Back::Event Back::on_line(std::string_view line) {
     return fail(BackFailure::Bye, "the mail server said BYE before " + std::string(awaited()));
   }
   switch (state_) {
-    case State::Greeting:
-      return on_greeting(response);
-    case State::StartTls:
-      return on_starttls(response);
-    case State::Capability:
-      return on_capability(response);
-    case State::Login:
-      return on_login(response);
+    case State::Greeting: return on_greeting(response);
+    case State::StartTls: return on_starttls(response);
+    case State::Capability: return on_capability(response);
+    case State::Login: return on_login(response);
     case State::Tls:
     case State::Secured:
     case State::LoggedIn:
-    case State::Over:
-      break;
+    case State::Over: break;
   }
   return std::nullopt;
 }
@@ -248,16 +237,12 @@ Back::Event Back::on_capability(const Response& response) {
 
 Back::Event Back::on_login(const Response& response) {
   switch (response.kind) {
-    case ResponseKind::Untagged:
-      note_untagged(response);
-      return std::nullopt;
+    case ResponseKind::Untagged: note_untagged(response); return std::nullopt;
     case ResponseKind::Continue:
       if (script_sent_ < script_.size()) return send_script();
       return fail(BackFailure::Garbage, "the mail server asks to go on where nothing is left to say");
-    case ResponseKind::Garbage:
-      return fail(BackFailure::Garbage, "the answer to the login is not IMAP's");
-    case ResponseKind::Tagged:
-      break;
+    case ResponseKind::Garbage: return fail(BackFailure::Garbage, "the answer to the login is not IMAP's");
+    case ResponseKind::Tagged: break;
   }
   // ID is a courtesy: whatever the mail server thinks of it, the login goes on.
   if (!id_tag_.empty() && response.tag == id_tag_) {
@@ -452,20 +437,14 @@ bool Back::holds_password(std::string_view text) const {
 
 std::string_view Back::awaited() const {
   switch (state_) {
-    case State::Greeting:
-      return "its greeting";
-    case State::StartTls:
-      return "its answer to STARTTLS";
+    case State::Greeting: return "its greeting";
+    case State::StartTls: return "its answer to STARTTLS";
     case State::Tls:
-    case State::Secured:
-      return "TLS was up";
-    case State::Capability:
-      return "its answer to CAPABILITY";
-    case State::Login:
-      return "its answer to the login";
+    case State::Secured: return "TLS was up";
+    case State::Capability: return "its answer to CAPABILITY";
+    case State::Login: return "its answer to the login";
     case State::LoggedIn:
-    case State::Over:
-      break;
+    case State::Over: break;
   }
   return "the end";
 }

@@ -132,16 +132,12 @@ void Front::feed(std::string_view plaintext) {
 
 FrontEvent Front::next() {
   switch (state_) {
-    case State::Command:
-      return next_command();
-    case State::Sasl:
-      return next_sasl_line();
-    case State::Leaving:
-      return goodbye(bye("Too many refused logins"), GoodbyeReason::LoginAttempts);
+    case State::Command: return next_command();
+    case State::Sasl: return next_sasl_line();
+    case State::Leaving: return goodbye(bye("Too many refused logins"), GoodbyeReason::LoginAttempts);
     case State::Verifying:
     case State::LoggedIn:
-    case State::Over:
-      return NeedBytes{};
+    case State::Over: return NeedBytes{};
   }
   return NeedBytes{};
 }
@@ -149,14 +145,11 @@ FrontEvent Front::next() {
 bool Front::wants_bytes() const {
   switch (state_) {
     case State::Command:
-    case State::Sasl:
-      return true;
-    case State::Verifying:
-      return reader_.unread_size() < protocol::unread_size_max;
+    case State::Sasl: return true;
+    case State::Verifying: return reader_.unread_size() < protocol::unread_size_max;
     case State::LoggedIn:
     case State::Leaving:
-    case State::Over:
-      return false;
+    case State::Over: return false;
   }
   return false;
 }
@@ -193,17 +186,11 @@ FrontEvent Front::next_command() {
   for (;;) {
     Answer answer;
     switch (reader_.next_command(limits())) {
-      case line::Step::NeedBytes:
-        return NeedBytes{};
-      case line::Step::TooLong:
-        return too_long();
-      case line::Step::Swallowed:
-        return Reply{std::exchange(swallowed_, {})};
-      case line::Step::LiteralWaits:
-        return on_waiting_literal();
-      case line::Step::LiteralTooBig:
-        answer = on_big_literal();
-        break;
+      case line::Step::NeedBytes: return NeedBytes{};
+      case line::Step::TooLong: return too_long();
+      case line::Step::Swallowed: return Reply{std::exchange(swallowed_, {})};
+      case line::Step::LiteralWaits: return on_waiting_literal();
+      case line::Step::LiteralTooBig: answer = on_big_literal(); break;
       case line::Step::Whole:
         answer = understand(reader_.frame());
         // Nothing can be missing from a whole command; if a handler thinks so, its grammar and the framing disagree.
@@ -268,12 +255,9 @@ Front::Answer Front::noop(std::string_view arguments) {
 // What the mail program says of itself is neither believed nor passed on: it could name any address as its own.
 Front::Answer Front::id(std::string_view arguments) {
   switch (parse_id(arguments)) {
-    case Parsed::WantsLiteral:
-      return std::nullopt;
-    case Parsed::No:
-      return bad_tagged("ID takes NIL or a list of pairs");
-    case Parsed::Yes:
-      break;
+    case Parsed::WantsLiteral: return std::nullopt;
+    case Parsed::No: return bad_tagged("ID takes NIL or a list of pairs");
+    case Parsed::Yes: break;
   }
   return Reply{"* ID (\"name\" \"Postern\")\r\n" + tagged("OK ", "Pleased to meet you")};
 }
@@ -300,12 +284,9 @@ Front::Answer Front::login(std::string_view arguments) {
   if (!options_.login_allowed) return refuse(privacy_required);
   LoginArguments parsed;
   switch (parse_login(arguments, parsed)) {
-    case Parsed::WantsLiteral:
-      return std::nullopt;
-    case Parsed::No:
-      return bad_tagged("LOGIN takes a user name and a password");
-    case Parsed::Yes:
-      break;
+    case Parsed::WantsLiteral: return std::nullopt;
+    case Parsed::No: return bad_tagged("LOGIN takes a user name and a password");
+    case Parsed::Yes: break;
   }
   if (parsed.user.empty() || parsed.password.empty()) return refuse(wrong_credentials);
   return log_in(Credentials{Mechanism::Login, parsed.user.text(), {}, parsed.password.secret()});
@@ -328,14 +309,12 @@ FrontEvent Front::next_sasl_line() {
       reader_.drop();
       return event;
     }
-    case line::Step::NeedBytes:
-      return NeedBytes{};
+    case line::Step::NeedBytes: return NeedBytes{};
     // The steps of a literal do not happen to a line.
     case line::Step::TooLong:
     case line::Step::Swallowed:
     case line::Step::LiteralWaits:
-    case line::Step::LiteralTooBig:
-      break;
+    case line::Step::LiteralTooBig: break;
   }
   return too_long();
 }
@@ -351,14 +330,10 @@ FrontEvent Front::on_sasl(sasl::Step step) {
   exchange_.reset();
   if (auto* credentials = std::get_if<Credentials>(&step)) return log_in(std::move(*credentials));
   switch (std::get<sasl::Failure>(step)) {
-    case sasl::Failure::BadBase64:
-      return bad_tagged("That is not base64");
-    case sasl::Failure::Cancelled:
-      return Reply{tagged("BAD ", "Authentication cancelled")};
-    case sasl::Failure::Malformed:
-      return bad_tagged("That is not what the mechanism says");
-    case sasl::Failure::Empty:
-      break;
+    case sasl::Failure::BadBase64: return bad_tagged("That is not base64");
+    case sasl::Failure::Cancelled: return Reply{tagged("BAD ", "Authentication cancelled")};
+    case sasl::Failure::Malformed: return bad_tagged("That is not what the mechanism says");
+    case sasl::Failure::Empty: break;
   }
   return refuse(wrong_credentials);
 }
@@ -413,16 +388,12 @@ std::string Front::refusal_text(const protocol::Refusal& refusal) const {
     return std::string(code).append(text.empty() ? sentence : std::string_view(text));
   };
   switch (refusal.cause) {
-    case RefusalCause::Credentials:
-      return say("[AUTHENTICATIONFAILED] ", "Wrong user name or password");
+    case RefusalCause::Credentials: return say("[AUTHENTICATIONFAILED] ", "Wrong user name or password");
     case RefusalCause::Unavailable:
       return say("[UNAVAILABLE] ", "Your login cannot be served right now; please try again later");
-    case RefusalCause::NotAllowed:
-      return say("[AUTHORIZATIONFAILED] ", "You may not log in here");
-    case RefusalCause::Limit:
-      return say("[LIMIT] ", "Too many sessions of this user");
-    case RefusalCause::Passed:
-      break;
+    case RefusalCause::NotAllowed: return say("[AUTHORIZATIONFAILED] ", "You may not log in here");
+    case RefusalCause::Limit: return say("[LIMIT] ", "Too many sessions of this user");
+    case RefusalCause::Passed: break;
   }
   if (is_passable_code(refusal.code)) return say("[" + refusal.code + "] ", "The mail server refuses this login");
   if (text.starts_with('[')) return "The mail server refuses this login";

@@ -95,14 +95,10 @@ enum Kind : uint8_t { Unspec = 0x00, Tcp4 = 0x11, Tcp6 = 0x21, UnixStream = 0x31
 
 std::optional<size_t> addresses_size(uint8_t kind) {
   switch (kind) {
-    case Unspec:
-      return 0;
-    case Tcp4:
-      return 12;
-    case Tcp6:
-      return 36;
-    case UnixStream:
-      return 216;
+    case Unspec: return 0;
+    case Tcp4: return 12;
+    case Tcp6: return 36;
+    case UnixStream: return 216;
   }
   return std::nullopt;
 }
@@ -129,12 +125,9 @@ From understand_v2(uint8_t version_and_command, uint8_t kind, std::string_view r
 
 std::string_view bad_word(Bad bad) {
   switch (bad) {
-    case Bad::NotAHeader:
-      return "not-a-header";
-    case Bad::TooLong:
-      return "too-long";
-    case Bad::Malformed:
-      return "malformed";
+    case Bad::NotAHeader: return "not-a-header";
+    case Bad::TooLong: return "too-long";
+    case Bad::Malformed: return "malformed";
   }
   return "";
 }

@@ -10,7 +10,9 @@
 
 namespace {
 
-std::string text(postern_bytes bytes) { return bytes.data == nullptr ? "(none)" : std::string(bytes.data, bytes.size); }
+std::string text(postern_bytes bytes) {
+  return bytes.data == nullptr ? "(none)" : std::string(bytes.data, bytes.size);
+}
 
 // A question that frees itself.
 struct Parsed {
@@ -89,7 +91,8 @@ TEST(Question, HasAnEnd) {
   EXPECT_EQ(Parsed(fits).fault, POSTERN_FINE);
   EXPECT_EQ(Parsed(head + std::string(POSTERN_HELPER_LINE_MAX - head.size(), 'x') + "\n").fault, POSTERN_TOO_LONG);
   std::string many;
-  for (int i = 0; i < 300; ++i) many += "k=v&";
+  for (int i = 0; i < 300; ++i)
+    many += "k=v&";
   EXPECT_EQ(Parsed(many).fault, POSTERN_TOO_LONG);
 }
 
@@ -144,7 +147,7 @@ TEST(Answer, SaysEverything) {
   answer.cache = POSTERN_NO;
   answer.vary = postern_text("client");
   answer.text = postern_text("welcome");
-  answer.delay_ms = 7;                       // of a refusal: not said here
+  answer.delay_ms = 7;                         // of a refusal: not said here
   answer.code = postern_text("CONTACTADMIN");  // likewise
   EXPECT_EQ(built("17", answer),
             "id=17&result=ok&user=j4711&master_user=postern&master_password=a%26b%3Dc%0A&back=127.0.1.1%3A143&"

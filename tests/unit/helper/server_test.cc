@@ -118,7 +118,8 @@ class Helper {
     return questions_.size();
   }
   void wait_for(size_t count) {
-    while (waiting() < count) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    while (waiting() < count)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   size_t answer_all(bool backwards) {
     std::vector<postern_question*> questions;
@@ -127,7 +128,8 @@ class Helper {
       questions.swap(questions_);
     }
     if (backwards) std::reverse(questions.begin(), questions.end());
-    for (postern_question* question : questions) answer(question);
+    for (postern_question* question : questions)
+      answer(question);
     return questions.size();
   }
 
@@ -156,8 +158,12 @@ class Helper {
   std::thread thread_;
 };
 
-std::string question(int id) { return "op=verify&id=" + std::to_string(id) + "&user=joe&password=x\n"; }
-std::string refusal(int id) { return "id=" + std::to_string(id) + "&result=reject&reason=credentials"; }
+std::string question(int id) {
+  return "op=verify&id=" + std::to_string(id) + "&user=joe&password=x\n";
+}
+std::string refusal(int id) {
+  return "id=" + std::to_string(id) + "&result=reject&reason=credentials";
+}
 
 TEST(Server, GreetsAndAnswers) {
   Helper helper(true);
@@ -171,11 +177,13 @@ TEST(Server, AnswersInAnyOrderAndFromAnyThread) {
   Helper helper(false);
   Gate gate(helper.path());
   std::string all;
-  for (int id = 1; id <= 1000; ++id) all += question(id);
+  for (int id = 1; id <= 1000; ++id)
+    all += question(id);
   gate.send(all);
   helper.wait_for(1000);
   std::thread other([&] { helper.answer_all(true); });
-  for (int id = 1000; id >= 1; --id) EXPECT_EQ(gate.line(), refusal(id));
+  for (int id = 1000; id >= 1; --id)
+    EXPECT_EQ(gate.line(), refusal(id));
   other.join();
 }
 
@@ -249,13 +257,15 @@ TEST(Server, AtTheLimitTheConnectionIsNotRead) {
   Helper helper(false, {.in_flight_max = 3});
   Gate gate(helper.path());
   std::string all;
-  for (int id = 1; id <= 10; ++id) all += question(id);
+  for (int id = 1; id <= 10; ++id)
+    all += question(id);
   gate.send(all);
   std::set<std::string> answers;
   while (answers.size() < 10) {
     helper.wait_for(1);
     EXPECT_LE(helper.waiting(), 3u);
-    for (size_t due = helper.answer_all(false); due > 0; --due) answers.insert(gate.line());
+    for (size_t due = helper.answer_all(false); due > 0; --due)
+      answers.insert(gate.line());
   }
   EXPECT_TRUE(answers.contains(refusal(1)));
   EXPECT_TRUE(answers.contains(refusal(10)));
@@ -268,12 +278,14 @@ TEST(Server, APeerThatDoesNotReadIsNotReadEither) {
   constexpr int count = 60000;
   std::thread writer([&] {
     std::string all;
-    for (int i = 0; i < count; ++i) all += "op=hello&version=1&name=postern-that-does-not-read\n";
+    for (int i = 0; i < count; ++i)
+      all += "op=hello&version=1&name=postern-that-does-not-read\n";
     gate.send(all);
   });
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
   int lines = 0;
-  while (lines < count && gate.line() == "op=hello&version=1&name=test") ++lines;
+  while (lines < count && gate.line() == "op=hello&version=1&name=test")
+    ++lines;
   EXPECT_EQ(lines, count);
   writer.join();
 }

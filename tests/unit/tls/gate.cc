@@ -46,14 +46,10 @@ void Gate::feed(std::string_view cipher) {
 
 void Gate::on_hello_record(std::span<const char> record) {
   switch (hello_.feed(record)) {
-    case ClientHelloReader::Status::NeedRecord:
-      return;
+    case ClientHelloReader::Status::NeedRecord: return;
     case ClientHelloReader::Status::Malformed:
-    case ClientHelloReader::Status::TooLong:
-      failure_ = Failure::BadHello;
-      return;
-    case ClientHelloReader::Status::Done:
-      break;
+    case ClientHelloReader::Status::TooLong: failure_ = Failure::BadHello; return;
+    case ClientHelloReader::Status::Done: break;
   }
   channel_ = Channel::open_front(front_->choose(hello_.hello()), hello_.hello().alpn.empty() ? "" : protocol_);
   if (!channel_) std::abort();

@@ -15,12 +15,9 @@ namespace {
 // RSA keys are slow to make, so one serves all.
 EVP_PKEY* make_key(KeyKind kind) {
   switch (kind) {
-    case KeyKind::EcdsaP256:
-      return EVP_EC_gen("P-256");
-    case KeyKind::EcdsaP384:
-      return EVP_EC_gen("P-384");
-    case KeyKind::Ed25519:
-      return EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519");
+    case KeyKind::EcdsaP256: return EVP_EC_gen("P-256");
+    case KeyKind::EcdsaP384: return EVP_EC_gen("P-384");
+    case KeyKind::Ed25519: return EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519");
     case KeyKind::Rsa2048: {
       static EVP_PKEY* const rsa = EVP_RSA_gen(2048);
       EVP_PKEY_up_ref(rsa);

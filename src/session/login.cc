@@ -130,7 +130,7 @@ void Session::refuse(const protocol::Refusal& refusal, Instant now) {
   login->back.reset();
   login->route = auth::Route();
   login->credentials = protocol::Credentials();
-  back_attempt_ = 0;
+  drop_back();
   say(front_, login->front.rejected(refusal));
   enter(LoggingIn{std::move(login)});
   deadline_ = login_deadline_;
@@ -150,6 +150,9 @@ void Session::choose_route(auth::Route route, Instant now) {
   login.pool = pool();
   login.candidate = 0;
   login.candidates.clear();
+  // A helper that names every mail server by its address needs no pool: then the usual options hold.
+  static const Pool usual;
+  if (login.pool == nullptr && login.route.pool.empty() && !login.route.backs.empty()) login.pool = &usual;
   if (login.pool == nullptr) {
     log(Severity::Error, "route")
         .add("user", login.credentials.user)
@@ -192,11 +195,16 @@ void Session::member_failed(std::string_view why, std::string_view detail, bool 
   if (!detail.empty()) line.say(detail);
   login->back.reset();
   login->candidate++;
+  drop_back();
+  enter(Connecting{std::move(login)});
+  connect_next(now);
+}
+
+// Lets go of the connection to the mail server; the next one begins without its TLS and its unsent bytes.
+void Session::drop_back() {
   back_.out.drop_waiting(surroundings_.pool, true);
   back_.channel = tls::Channel();
   back_attempt_ = 0;
-  enter(Connecting{std::move(login)});
-  connect_next(now);
 }
 
 // ---- The login at the mail server ----------------------------------------------------------------------------------
@@ -224,6 +232,8 @@ void Session::begin_back_login(Instant now) {
   } else {
     back_login.password = (login.route.password ? *login.route.password : login.credentials.password).clone();
   }
+  if (login.route.mechanism == "LOGIN") back_login.mechanism = protocol::Mechanism::Login;
+  if (login.route.mechanism == "PLAIN") back_login.mechanism = protocol::Mechanism::Plain;
   protocol::BackIdentity identity;
   identity.send = login.pool->options.send_id;
   identity.front_address = front_endpoint_.address_text();
@@ -359,6 +369,8 @@ void Session::begin_relay(const protocol::Accepted& accepted, Instant now) {
   enter(std::move(relaying));
   setup_.reset();
   touch(now);
+  // Either may have said its last during the login already.
+  if (front_.ended) relay_ended(Side::Front, now);
   if (back_.ended) relay_ended(Side::Back, now);
 }
 

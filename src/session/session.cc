@@ -191,9 +191,10 @@ bool Session::make_channel(std::span<const char>& bytes, Instant now) {
   while (status == tls::ClientHelloReader::Status::NeedRecord) {
     const std::optional<std::span<const char>> record = opening.records.next(bytes);
     if (!record) {
-      const bool is_text = opening.records.fault() == tls::RecordReader::Fault::NotTls;
-      if (is_text) handshake_failed(tls::Failure::NotTls, now);
-      if (opening.records.fault() == tls::RecordReader::Fault::TooLong) handshake_failed(tls::Failure::BadRecord, now);
+      // A failure ends the state, and `opening` with it.
+      const tls::RecordReader::Fault fault = opening.records.fault();
+      if (fault == tls::RecordReader::Fault::NotTls) handshake_failed(tls::Failure::NotTls, now);
+      if (fault == tls::RecordReader::Fault::TooLong) handshake_failed(tls::Failure::BadRecord, now);
       return false;
     }
     status = opening.hello.feed(*record);

@@ -132,6 +132,7 @@ class Session {
   void refuse(const protocol::Refusal& refusal, Instant now);
   void connect_next(Instant now);
   void member_failed(std::string_view why, std::string_view detail, bool is_down, Instant now);
+  void drop_back();
   void begin_back_login(Instant now);
   bool start_back_tls(Instant now);
   void take_back_login(std::span<const char> bytes, Instant now);

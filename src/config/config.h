@@ -28,9 +28,9 @@ struct LogOptions {
 };
 
 // What a loaded Config promises, beyond the range of each value: at least one listener; no name and no address twice;
-// a certificate where a listener wants TLS; `trusted` where proxy_protocol is on; every pool that a listener's file
-// entry names exists (with auth.mode = "helper", the unwritten default "default" may be missing: then only routes that
-// name their own pool or addresses work).
+// a certificate where a listener wants TLS; `trusted` where proxy_protocol is on; every listener's pool exists, and pools
+// have members. One exception: with auth.mode = "helper", a file may leave the pool "default" out; then there is one
+// without members, for routes that name their own addresses.
 struct Config {
   reactor::Options reactor;
   session::Options session;  // session.hostname may be empty: the daemon then fills in the machine's own name

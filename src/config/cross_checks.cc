@@ -122,13 +122,25 @@ void check_pool_of(const Listener& listener) {
     names.push_back(pool.name);
   }
   if (listener.broken("pool")) return;
-  // The helper may route everybody by itself; then no pool is needed.
+  // The helper may route everybody by itself: see imply_pool.
   const bool written = listener.find("pool") != nullptr;
   if (!written && listener.draft.config.auth.mode == auth::Mode::Helper) return;
   const std::string_view meant = nearest(options.pool, names);
   listener.problem("pool", "names the pool " + quoted(options.pool) + ", which is not defined" +
                                (meant.empty() ? ". Add a [[pool]] of that name and its members."
                                               : "; did you mean " + quoted(meant) + "?"));
+}
+
+// With a helper, routes may name their own mail servers, and a file without any pool makes sense. Whatever else a session
+// asks a pool for, it then finds in one that has nothing but its name.
+void imply_pool(Draft& draft) {
+  session::Options& options = draft.config.session;
+  const std::string name = ListenerOptions{}.pool;
+  const bool wanted = std::any_of(options.listeners.begin(), options.listeners.end(),
+                                  [&](const ListenerOptions& listener) { return listener.pool == name; });
+  const bool there = std::any_of(options.pools.begin(), options.pools.end(),
+                                 [&](const PoolOptions& pool) { return pool.name == name; });
+  if (wanted && !there) options.pools.push_back({.name = name});
 }
 
 // Says where a value stood before, when it stands there twice.
@@ -243,6 +255,7 @@ void cross_check(Draft& draft) {
   check_pools(draft);
   check_auth(draft);
   check_limits(draft);
+  imply_pool(draft);
 }
 
 }  // namespace postern::config

@@ -6,8 +6,8 @@
 
 namespace postern::config {
 
-// Fills in the names of listeners that have none, then adds what does not fit together to the draft's problems and
-// what deserves a second look to its warnings. Touches no file.
+// Fills in the names of listeners that have none and the pool that the file may leave out (see Config), and adds what
+// does not fit together to the draft's problems, what deserves a second look to its warnings. Touches no file.
 void cross_check(Draft& draft);
 
 }  // namespace postern::config

@@ -155,7 +155,9 @@ constexpr Setting rows[] = {
      "Refused logins that are remembered, in a space of their own: guessing pushes nobody out."},
     {"auth.cache", "ttl", duration(0, 7 * day), INTO(auth.cache.ttl),
      "How long an accepted login counts, unless the helper says otherwise."},
-    {"auth.cache", "reject_ttl", duration(0, 7 * day), INTO(auth.cache.reject_ttl), "How long a refused login counts."},
+    {"auth.cache", "reject_ttl", duration(0, 7 * day), INTO(auth.cache.reject_ttl),
+     "How long a refused login counts, but for three seconds at most: then the helper is asked again, since the "
+     "password may have been changed."},
     {"auth.cache", "stale", duration(0, 30 * day), INTO(auth.cache.stale),
      "While the helper is down, an accepted login counts for this much longer."},
 

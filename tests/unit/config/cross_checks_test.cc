@@ -33,6 +33,18 @@ TEST(CrossChecks, PoolsMustBeDefined) {
             "f:6: [[pool]] lacks \"name\". Write, for example: name = \"default\"\n");
 }
 
+// A helper may name everybody's mail server: then the default pool has nothing but its name.
+TEST(CrossChecks, ThePoolThatAHelperMakesNeedlessIsThereWithoutMembers) {
+  const LoadResult result = load_text(LISTENER "[[pool]]\nname = \"eu\"\nmembers = [\"127.0.0.1:143\"]\n", "f");
+  ASSERT_TRUE(result.config.has_value());
+  ASSERT_EQ(result.config->session.pools.size(), 2u);
+  EXPECT_EQ(result.config->session.pools[1].name, "default");
+  EXPECT_TRUE(result.config->session.pools[1].members.empty());
+  const LoadResult named = load_text(LISTENER POOL, "f");
+  ASSERT_TRUE(named.config.has_value());
+  EXPECT_EQ(named.config->session.pools.size(), 1u);
+}
+
 TEST(CrossChecks, NamesAndAddressesStandOnce) {
   EXPECT_EQ(sentences(LISTENER LISTENER),
             "f:5: Two listeners are named \"imap-1143\", here and on line 1. Set a name of its own for this one, such "

@@ -13,7 +13,8 @@ namespace {
 
 std::string problems(std::string_view text) {
   std::string all;
-  for (const std::string& problem : parse_options(text, "f.toml").problems) all += problem + "\n";
+  for (const std::string& problem : parse_options(text, "f.toml").problems)
+    all += problem + "\n";
   return all;
 }
 
@@ -70,8 +71,7 @@ allow_nets = ["10.0.0.0/8"]
 
 TEST(Options, EachMistakeHasItsLineAndSentence) {
   EXPECT_EQ(problems("sokcet = \"/x\"\n"), "f.toml:1: the file has no setting \"sokcet\"; did you mean \"socket\"?\n");
-  EXPECT_EQ(problems("\nworkers = \"2\"\n"),
-            "f.toml:2: workers must be a whole number from 0 to 1024; found \"2\".\n");
+  EXPECT_EQ(problems("\nworkers = \"2\"\n"), "f.toml:2: workers must be a whole number from 0 to 1024; found \"2\".\n");
   EXPECT_EQ(problems("reject_delay = \"2\""),
             "f.toml:1: reject_delay must be a duration in quotes, from \"0ms\" to \"30s\"; found \"2\".\n");
   EXPECT_EQ(problems("argon2_memory = \"1KiB\""),
@@ -86,9 +86,10 @@ TEST(Options, EachMistakeHasItsLineAndSentence) {
             "f.toml:2: type in [[source]] is \"sqlit\"; did you mean \"sqlite\"?\n");
   EXPECT_EQ(problems("[[source]]\ntype = \"sqlite\"\nbakc = \"x\"\n"),
             "f.toml:3: [[source]] has no setting \"bakc\"; did you mean \"back\"?\n");
-  EXPECT_EQ(problems("[[source]]\ntype = \"sqlite\"\nback = \"mx:143\"\n"),
-            "f.toml:3: back in [[source]] is \"mx:143\", which is no address with a port. Write IPv4 as 192.0.2.10:143 and "
-            "IPv6 as [2001:db8::10]:143; names are not looked up.\n");
+  EXPECT_EQ(
+      problems("[[source]]\ntype = \"sqlite\"\nback = \"mx:143\"\n"),
+      "f.toml:3: back in [[source]] is \"mx:143\", which is no address with a port. Write IPv4 as 192.0.2.10:143 and "
+      "IPv6 as [2001:db8::10]:143; names are not looked up.\n");
   EXPECT_EQ(problems("[[source]]\ndatabase = \"/x\"\n"),
             "f.toml:1: [[source]] lacks type. Write, for example: type = \"sqlite\"\n");
   EXPECT_NE(problems("[source]\ntype = \"sqlite\"\n").find("double brackets"), std::string::npos);
@@ -122,7 +123,8 @@ TEST(Options, SecretsAreNotRepeated) {
 
 // A file that is cut at any byte is read or complained about.
 TEST(Options, CutAtEveryByte) {
-  const std::string whole = "workers = 3\n[[source]]\ntype = \"static\"\nmatch = [\"*@a.test\"]\npassword = \"{PLAIN}x\"\n";
+  const std::string whole =
+      "workers = 3\n[[source]]\ntype = \"static\"\nmatch = [\"*@a.test\"]\npassword = \"{PLAIN}x\"\n";
   for (size_t size = 0; size <= whole.size(); ++size) {
     const ReadResult read = parse_options(std::string_view(whole).substr(0, size), "f.toml");
     if (read.problems.empty()) {

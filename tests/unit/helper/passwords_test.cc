@@ -55,12 +55,12 @@ TEST(Passwords, VerifiesWhatOthersHashed) {
 
 TEST(Passwords, WeakUnknownAndBrokenHashesAreNoMismatch) {
   Passwords passwords({});
-  for (const char* stored :
-       {"$1$abcdefgh$FY06EOQlBBH3ntHlRO7cF/", "$apr1$abcdefgh$RqTPsCjdVfcIIc8ovt4wh/", "{SHA}3lINM12tNtS/20u7eyziOGvMQhQ=",
-        "{SSHA}5+WmV8/iSHoqJGhtUt41IRM5RBqq/9Bp", "{MD5-CRYPT}$1$abcdefgh$FY06EOQlBBH3ntHlRO7cF/", "abJnggxhB/yWI",
-        "{BLF-CRYPT}$6$postern.salt$TLYqsvsL", "{UNHEARD}x", "{unclosed", "plain text", "$6", "$y$", "$2b$99$short",
-        "{ARGON2ID}$argon2id$v=19$m=1024,t=2,p=1$c29tZXNhbHQxMg", "{ARGON2ID}$argon2id$", "$argon2d$v=19$m=1024,t=2,p=1$a$b",
-        "{SHA512-CRYPT.hex}00"}) {
+  for (const char* stored : {"$1$abcdefgh$FY06EOQlBBH3ntHlRO7cF/", "$apr1$abcdefgh$RqTPsCjdVfcIIc8ovt4wh/",
+                             "{SHA}3lINM12tNtS/20u7eyziOGvMQhQ=", "{SSHA}5+WmV8/iSHoqJGhtUt41IRM5RBqq/9Bp",
+                             "{MD5-CRYPT}$1$abcdefgh$FY06EOQlBBH3ntHlRO7cF/", "abJnggxhB/yWI",
+                             "{BLF-CRYPT}$6$postern.salt$TLYqsvsL", "{UNHEARD}x", "{unclosed", "plain text", "$6",
+                             "$y$", "$2b$99$short", "{ARGON2ID}$argon2id$v=19$m=1024,t=2,p=1$c29tZXNhbHQxMg",
+                             "{ARGON2ID}$argon2id$", "$argon2d$v=19$m=1024,t=2,p=1$a$b", "{SHA512-CRYPT.hex}00"}) {
     const Verification verification = passwords.verify(stored, password);
     EXPECT_EQ(verification.match, Match::CannotSay) << stored;
     EXPECT_FALSE(verification.fault.empty()) << stored;
@@ -121,7 +121,8 @@ TEST(Passwords, Argon2SharesItsMemory) {
   for (int i = 0; i < 16; ++i) {
     threads.emplace_back([&] { EXPECT_EQ(passwords.verify(vectors[8].stored, password).match, Match::Yes); });
   }
-  for (std::thread& thread : threads) thread.join();
+  for (std::thread& thread : threads)
+    thread.join();
   const Verification large = passwords.verify(vectors[11].stored, password);
   EXPECT_EQ(large.match, Match::CannotSay);
   EXPECT_NE(large.fault.find("65536 KiB"), std::string::npos);

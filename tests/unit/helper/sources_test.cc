@@ -51,7 +51,11 @@ TEST(Names, PatternsMatchWhatTheySay) {
 
 TEST(Names, WhoCanBeAUser) {
   EXPECT_EQ(folded("Joe@EXAMPLE.test"), "joe@example.test");
-  EXPECT_EQ(folded("J\xc3\x96" "E"), "j\xc3\x96" "e") << "bytes beyond ASCII stay";
+  EXPECT_EQ(folded("J\xc3\x96"
+                   "E"),
+            "j\xc3\x96"
+            "e")
+      << "bytes beyond ASCII stay";
   EXPECT_TRUE(is_user_name("joe"));
   for (const std::string_view name : {std::string_view(""), std::string_view("*"), std::string_view("a\nb"),
                                       std::string_view("a\0b", 3), std::string_view("\x7f")}) {
@@ -89,11 +93,20 @@ TEST(Route, AttributesGoInAndOut) {
     EXPECT_EQ(attribute_text(route, name), "") << name;
   }
   Route route;
-  for (const auto& [name, value] : {std::pair{"back", "mx.example.test:143"}, {"back", "127.0.0.1:0"}, {"back", ","},
-                                    {"back", "127.0.0.1:143,x"}, {"tls", "maybe"}, {"mechanism", "CRAM-MD5"},
-                                    {"proxy_protocol", "v3"}, {"ttl", "0"}, {"ttl", "-1"}, {"ttl", "1x"},
-                                    {"sessions_max", "99999999999"}, {"allow_nets", "10.0.0.0/33"},
-                                    {"allow_nets", "local"}, {"pool", "a\nb"}}) {
+  for (const auto& [name, value] : {std::pair{"back", "mx.example.test:143"},
+                                    {"back", "127.0.0.1:0"},
+                                    {"back", ","},
+                                    {"back", "127.0.0.1:143,x"},
+                                    {"tls", "maybe"},
+                                    {"mechanism", "CRAM-MD5"},
+                                    {"proxy_protocol", "v3"},
+                                    {"ttl", "0"},
+                                    {"ttl", "-1"},
+                                    {"ttl", "1x"},
+                                    {"sessions_max", "99999999999"},
+                                    {"allow_nets", "10.0.0.0/33"},
+                                    {"allow_nets", "local"},
+                                    {"pool", "a\nb"}}) {
     EXPECT_TRUE(absl::IsInvalidArgument(set_attribute(route, name, value))) << name << " " << value;
     EXPECT_EQ(attribute_text(route, name), "") << name << " " << value;
   }

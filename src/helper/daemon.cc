@@ -121,6 +121,8 @@ absl::Status Daemon::run() {
     if (const auto* failure = std::get_if<SourceFailure>(&probe)) {
       write_log(LogLine(Severity::Error, "source").add("source", source->name()).say(failure->text));
     }
+    // From here on changes are seen; nobody is connected who could have missed any before.
+    static_cast<void>(source->poll());
   }
   const absl::Status status = serve();
   postern_helper_unlisten(listener_, options_.socket.c_str());

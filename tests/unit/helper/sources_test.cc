@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What sources are made of, without a process: names, routes, lines of a passwd-file, the database, and the order in
+// which a verifier asks.
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "helper/names.h"
+#include "helper/passwd_file.h"
+#include "helper/route.h"
+#include "helper/sqlite_source.h"
+#include "helper/static_source.h"
+#include "helper/user_store.h"
+#include "helper/verifier.h"
+
+namespace postern::helper {
+namespace {
+
+class Folder {
+ public:
+  Folder() {
+    char name[] = "/tmp/postern-sources-XXXXXX";
+    EXPECT_NE(mkdtemp(name), nullptr);
+    path_ = name;
+  }
+  ~Folder() { std::filesystem::remove_all(path_); }
+  std::string operator/(const char* name) const { return path_ + "/" + name; }
+
+ private:
+  std::string path_;
+};
+
+TEST(Names, PatternsMatchWhatTheySay) {
+  EXPECT_TRUE(matches_pattern("*", ""));
+  EXPECT_TRUE(matches_pattern("*@example.test", "joe@example.test"));
+  EXPECT_FALSE(matches_pattern("*@example.test", "joe@example.test.evil"));
+  EXPECT_FALSE(matches_pattern("*@example.test", "joe@xexample.test"));
+  EXPECT_TRUE(matches_pattern("a*b*c", "a-b-b-c"));
+  EXPECT_FALSE(matches_pattern("a*b*c", "a-c-b"));
+  EXPECT_FALSE(matches_pattern("", "a"));
+  EXPECT_FALSE(matches_pattern("*a*a*a*a*a*a*b", std::string(user_size_max, 'a')));
+}
+
+TEST(Names, WhoCanBeAUser) {
+  EXPECT_EQ(folded("Joe@EXAMPLE.test"), "joe@example.test");
+  EXPECT_EQ(folded("J\xc3\x96"
+                   "E"),
+            "j\xc3\x96"
+            "e")
+      << "bytes beyond ASCII stay";
+  EXPECT_TRUE(is_user_name("joe"));
+  for (const std::string_view name : {std::string_view(""), std::string_view("*"), std::string_view("a\nb"),
+                                      std::string_view("a\0b", 3), std::string_view("\x7f")}) {
+    EXPECT_FALSE(is_user_name(name));
+  }
+  EXPECT_FALSE(is_user_name(std::string(user_size_max + 1, 'x')));
+}
+
+// Each attribute that can be said can be read back; each kind of nonsense is refused and changes nothing.
+TEST(Route, AttributesGoInAndOut) {
+  const std::pair<const char*, const char*> good[] = {
+      {"back", "127.0.1.1:143,[2001:db8::1]:993,192.0.2.7"},
+      {"pool", "default"},
+      {"back_user", "{local}"},
+      {"back_password", "x"},
+      {"master_user", "boss"},
+      {"master_password", "y"},
+      {"tls", "starttls"},
+      {"tls_name", "mx.example.test"},
+      {"mechanism", "PLAIN"},
+      {"proxy_protocol", "v2"},
+      {"xclient", "yes"},
+      {"ttl", "300"},
+      {"sessions_max", "5"},
+      {"allow_nets", "10.0.0.0/8,2001:db8::/32"},
+  };
+  EXPECT_EQ(std::size(good), route_attributes().size()) << "every attribute is tried";
+  for (const auto& [name, value] : good) {
+    Route route;
+    EXPECT_EQ(attribute_text(route, name), "") << name;
+    EXPECT_TRUE(set_attribute(route, name, value).ok()) << name;
+    EXPECT_EQ(attribute_text(route, name), value);
+    EXPECT_EQ(attribute_text(route.clone(), name), value);
+    EXPECT_TRUE(set_attribute(route, name, "").ok()) << name;
+    EXPECT_EQ(attribute_text(route, name), "") << name;
+  }
+  Route route;
+  for (const auto& [name, value] : {std::pair{"back", "mx.example.test:143"},
+                                    {"back", "127.0.0.1:0"},
+                                    {"back", ","},
+                                    {"back", "127.0.0.1:143,x"},
+                                    {"tls", "maybe"},
+                                    {"mechanism", "CRAM-MD5"},
+                                    {"proxy_protocol", "v3"},
+                                    {"ttl", "0"},
+                                    {"ttl", "-1"},
+                                    {"ttl", "1x"},
+                                    {"sessions_max", "99999999999"},
+                                    {"allow_nets", "10.0.0.0/33"},
+                                    {"allow_nets", "local"},
+                                    {"pool", "a\nb"}}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(set_attribute(route, name, value))) << name << " " << value;
+    EXPECT_EQ(attribute_text(route, name), "") << name << " " << value;
+  }
+  EXPECT_TRUE(absl::IsNotFound(set_attribute(route, "bakc", "x")));
+}
+
+TEST(Route, DefaultsDoNotContradictWhatIsSaid) {
+  Route defaults;
+  ASSERT_TRUE(set_attribute(defaults, "pool", "default").ok());
+  ASSERT_TRUE(set_attribute(defaults, "master_user", "boss").ok());
+  ASSERT_TRUE(set_attribute(defaults, "master_password", "y").ok());
+  ASSERT_TRUE(set_attribute(defaults, "ttl", "60").ok());
+  Route own;
+  ASSERT_TRUE(set_attribute(own, "back", "127.0.1.1:143").ok());
+  ASSERT_TRUE(set_attribute(own, "back_password", "x").ok());
+  own.fill_from(defaults);
+  EXPECT_TRUE(check_route(own).ok());
+  EXPECT_EQ(own.pool, "");
+  EXPECT_EQ(own.master_user, "");
+  EXPECT_EQ(own.ttl_s, 60u);
+  Route empty;
+  empty.fill_from(defaults);
+  EXPECT_EQ(empty.pool, "default");
+  EXPECT_EQ(empty.master_password.reveal(), "y");
+}
+
+TEST(Route, ExpandsTheUser) {
+  EXPECT_EQ(expand_user("{local}", "joe@example.test"), "joe");
+  EXPECT_EQ(expand_user("{domain}/{local}{", "joe@x@example.test"), "example.test/joe@x{");
+  EXPECT_EQ(expand_user("{domain}|{local}|{user}", "joe"), "|joe|joe");
+  EXPECT_EQ(expand_user("{user}", "{domain}@x"), "{domain}@x") << "once, not twice";
+}
+
+TEST(PasswdFile, ReadsBothLayouts) {
+  const PasswdTable table = parse_passwd(
+      "# comment\n\nJoe:$6$x:1000:1000::/home/joe::pool=a:b ttl=5\r\nann:{PLAIN}pw\njoe:second\n:nameless\nbare");
+  ASSERT_EQ(table.size(), 3u);
+  EXPECT_EQ(table.at("joe").number, 3u);
+  const absl::StatusOr<Entry> joe = parse_passwd_line(table.at("joe"), Route{});
+  ASSERT_TRUE(joe.ok()) << joe.status();
+  EXPECT_EQ(joe->hash.reveal(), "$6$x");
+  EXPECT_EQ(joe->route.pool, "a:b");
+  EXPECT_EQ(joe->route.ttl_s, 5u);
+  EXPECT_EQ(parse_passwd_line(table.at("ann"), Route{})->hash.reveal(), "{PLAIN}pw");
+  EXPECT_FALSE(parse_passwd_line(table.at("bare"), Route{}).ok());
+}
+
+absl::StatusOr<Entry> fields(std::string_view extra) {
+  const PasswdTable table = parse_passwd("joe:x::::::" + std::string(extra));
+  return parse_passwd_line(table.at("joe"), Route{});
+}
+
+TEST(PasswdFile, SpeaksDovecotsProxyFields) {
+  const absl::StatusOr<Entry> entry = fields(
+      "proxy=y host=mx.example.test hostip=2001:db8::1 port=993 ssl=any-cert user=x destuser=j master=boss pass=pw "
+      "proxy_timeout=5 userdb_home=/x");
+  ASSERT_TRUE(entry.ok()) << entry.status();
+  EXPECT_EQ(attribute_text(entry->route, "back"), "[2001:db8::1]:993");
+  EXPECT_EQ(entry->route.tls, POSTERN_TLS_IMPLICIT);
+  EXPECT_EQ(entry->route.user, "j");
+  EXPECT_EQ(entry->route.master_user, "boss");
+  EXPECT_EQ(entry->route.master_password.reveal(), "pw");
+  EXPECT_EQ(fields("pass=pw")->route.password.reveal(), "pw");
+  EXPECT_TRUE(fields("nologin")->disabled);
+  for (const char* wrong : {"host=mx.example.test", "allow_nets=local", "allow_real_nets=10.0.0.0/8", "nopassword",
+                            "deny", "bakc=1", "master=boss", "back=127.0.0.1:1 pool=x"}) {
+    EXPECT_FALSE(fields(wrong).ok()) << wrong;
+  }
+}
+
+// A file cut at any byte gives users that the whole file has, or nobody.
+TEST(PasswdFile, CutAtEveryByte) {
+  const std::string whole = "joe:{PLAIN}x::::::pool=p\r\nann:y\n#z\n";
+  for (size_t size = 0; size <= whole.size(); ++size) {
+    for (const auto& [user, line] : parse_passwd(std::string_view(whole).substr(0, size))) {
+      EXPECT_TRUE(std::string_view("joe").starts_with(user) || std::string_view("ann").starts_with(user)) << user;
+      static_cast<void>(parse_passwd_line(line, Route{}));
+    }
+  }
+}
+
+TEST(UserStore, KeepsUsersAndTheirChanges) {
+  const Folder folder;
+  const std::string path = folder / "users.db";
+  absl::StatusOr<UserStore> store = UserStore::open(path, 1000);
+  ASSERT_TRUE(store.ok()) << store.status();
+  struct stat status;
+  ASSERT_EQ(stat(path.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0640u);
+
+  UserRecord joe;
+  joe.user = "Joe'; DROP TABLE users; --";
+  joe.hash = Secret("{PLAIN}x");
+  ASSERT_TRUE(set_attribute(joe.route, "back", "127.0.1.1:143").ok());
+  ASSERT_TRUE(store->add(joe).ok());
+  EXPECT_TRUE(absl::IsAlreadyExists(store->add(joe)));
+
+  absl::StatusOr<UserStore> other = UserStore::open(path, 1000);
+  ASSERT_TRUE(other.ok()) << other.status();
+  const absl::StatusOr<std::optional<UserRecord>> found = other->find("JOE'; drop table users; --");
+  ASSERT_TRUE(found.ok() && found->has_value());
+  EXPECT_EQ((*found)->hash.reveal(), "{PLAIN}x");
+  EXPECT_EQ(attribute_text((*found)->route, "back"), "127.0.1.1:143");
+
+  const int64_t version = *other->data_version();
+  EXPECT_EQ(*other->data_version(), version);
+  const int64_t id = other->changed_within(100)->last_id;
+  EXPECT_TRUE(*store->set_password(joe.user, "{PLAIN}y"));
+  EXPECT_FALSE(*store->set_password("nobody", "{PLAIN}y"));
+  EXPECT_NE(*other->data_version(), version);
+  const absl::StatusOr<ChangedUsers> changed = other->changed_after(id);
+  ASSERT_TRUE(changed.ok());
+  EXPECT_EQ(changed->users, std::vector<std::string>{folded(joe.user)});
+  EXPECT_FALSE(changed->gap);
+  EXPECT_TRUE(other->changed_after(changed->last_id)->users.empty());
+  EXPECT_TRUE(other->changed_after(changed->last_id + 5)->gap) << "another file's numbers";
+  EXPECT_TRUE(*store->remove(joe.user));
+  EXPECT_FALSE(*store->remove(joe.user));
+  EXPECT_TRUE(store->list()->empty());
+}
+
+TEST(UserStore, RefusesOtherFiles) {
+  const Folder folder;
+  std::ofstream(folder / "garbage") << std::string(10000, 'x');
+  EXPECT_FALSE(UserStore::open(folder / "garbage", 100).ok());
+  absl::StatusOr<UserStore> store = UserStore::open(folder / "users.db", 100);
+  ASSERT_TRUE(store.ok());
+  absl::StatusOr<Database> foreign = Database::open(folder / "users.db", 100);
+  ASSERT_TRUE(foreign.ok());
+  ASSERT_TRUE(foreign->run("PRAGMA application_id = 7").ok());
+  EXPECT_FALSE(UserStore::open(folder / "users.db", 100).ok());
+  EXPECT_FALSE(UserStore::open("/nowhere/users.db", 100).ok());
+}
+
+// A source that answers what the test says.
+class Scripted : public Source {
+ public:
+  explicit Scripted(std::string name) : name_(std::move(name)) {}
+  const std::string& name() const override { return name_; }
+  Lookup find(const std::string& user) override {
+    ++asked;
+    if (fails) return SourceFailure{"down"};
+    if (user != known) return UnknownUser{};
+    Entry entry;
+    entry.hash = Secret("{PLAIN}right");
+    entry.route.pool = name_;
+    return entry;
+  }
+  Changes poll() override { return {}; }
+  Changes recent() override { return {}; }
+  absl::Status check() override { return absl::OkStatus(); }
+
+  std::string known;
+  bool fails = false;
+  int asked = 0;
+
+ private:
+  std::string name_;
+};
+
+struct Chain {
+  Chain() {
+    auto one = std::make_unique<Scripted>("one");
+    auto two = std::make_unique<Scripted>("two");
+    first = one.get();
+    second = two.get();
+    std::vector<std::unique_ptr<Source>> sources;
+    sources.push_back(std::move(one));
+    sources.push_back(std::move(two));
+    verifier = std::make_unique<Verifier>(std::move(sources), Passwords::Options{.scheme = Scheme::Bcrypt});
+  }
+  Decision ask(const char* user, const char* password) {
+    postern_question question{};
+    question.user = postern_text(user);
+    question.password = postern_text(password);
+    return verifier->verify(question);
+  }
+
+  Scripted* first;
+  Scripted* second;
+  std::unique_ptr<Verifier> verifier;
+};
+
+TEST(Verifier, UnknownGoesOnMismatchStopsFailureStops) {
+  Chain chain;
+  chain.first->known = "joe";
+  chain.second->known = "ann";
+  EXPECT_EQ(chain.ask("joe", "right").route.pool, "one");
+  EXPECT_EQ(chain.second->asked, 0);
+  const Decision wrong = chain.ask("joe", "wrong");
+  EXPECT_EQ(wrong.result, POSTERN_REJECT);
+  EXPECT_EQ(wrong.source, "one");
+  EXPECT_EQ(chain.second->asked, 0);
+  EXPECT_EQ(chain.ask("ann", "right").route.pool, "two");
+  EXPECT_EQ(chain.ask("bob", "right").result, POSTERN_REJECT);
+  chain.first->fails = true;
+  chain.second->asked = 0;
+  EXPECT_EQ(chain.ask("ann", "right").result, POSTERN_UNAVAILABLE);
+  EXPECT_EQ(chain.second->asked, 0);
+}
+
+TEST(Verifier, AnEmptyPasswordAsksNobody) {
+  Chain chain;
+  chain.first->known = "joe";
+  EXPECT_EQ(chain.ask("joe", "").result, POSTERN_REJECT);
+  EXPECT_EQ(chain.ask("joe", nullptr).result, POSTERN_UNAVAILABLE);
+  EXPECT_EQ(chain.first->asked, 0);
+}
+
+}  // namespace
+}  // namespace postern::helper

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "base/outbox.h"
 
-#include <string.h>
-
 #include <algorithm>
 #include <utility>
 
 #include "base/check.h"
+#include "base/copy.h"
 
 namespace postern {
 
@@ -19,7 +18,7 @@ std::span<char> Outbox::reserve(BlockPool& pool, size_t size) {
   if (waiting_->capacity - waiting_->size < size) {
     // Doubling keeps a long run of small appends linear.
     Block* larger = pool.take(std::max<size_t>(waiting_->size + size, waiting_->capacity * size_t{2}));
-    memcpy(larger->data(), waiting_->data(), waiting_->size);
+    copy_bytes(larger->data(), waiting_->data(), waiting_->size);
     larger->size = waiting_->size;
     // The old copy may hold a password: moving is rare, wiping is cheap.
     pool.give(std::exchange(waiting_, larger), true);
@@ -34,7 +33,7 @@ void Outbox::commit(size_t size) {
 
 void Outbox::append(BlockPool& pool, std::string_view bytes) {
   if (bytes.empty()) return;
-  memcpy(reserve(pool, bytes.size()).data(), bytes.data(), bytes.size());
+  copy_bytes(reserve(pool, bytes.size()).data(), bytes.data(), bytes.size());
   commit(bytes.size());
 }
 

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "tls/channel.h"
 
-#include <string.h>
-
 #include <algorithm>
 
+#include "base/copy.h"
+#include "base/secret.h"
+#include "tls/inside.h"
 #include "tls/library.h"
 
 namespace postern::tls {
 namespace {
 
 constexpr size_t record_plain_max = 16384;
-// Header, explicit nonce (TLS 1.2), content type (TLS 1.3) and tag.
-constexpr size_t record_overhead_max = RecordReader::header_size + 8 + 1 + 16;
+// Header, nonce and tag, and what the library reckons with besides: it would not build a record in less room.
+constexpr size_t record_overhead_max = 13 + 8 + 16;
 
 constexpr char content_alert = 21;
 constexpr size_t clear_alert_size = RecordReader::header_size + 2;
@@ -76,20 +77,6 @@ int alert_of(Failure failure) {
   return alert_none;
 }
 
-// What the library keeps of the handshake though it is over: some 500 bytes of extensions a session. The interface has
-// no call for it, so this reaches into the structure, of exactly the build that is linked in.
-void free_handshake_state(WOLFSSL* ssl) {
-#ifdef POSTERN_WOLFSSL_OWN
-  TLSX_FreeAll(ssl->extensions, ssl->heap);
-  ssl->extensions = nullptr;
-#ifdef HAVE_SERVER_RENEGOTIATION_INFO
-  ssl->secure_renegotiation = nullptr;  // pointed into the list
-#endif
-#else
-  wolfSSL_FreeArrays(ssl);
-#endif
-}
-
 }  // namespace
 
 // What the library's callbacks read from and write to during one call of ours.
@@ -97,6 +84,7 @@ struct Channel::Wire {
   std::span<const char> in;
   Outbox& out;
   BlockPool& pool;
+  LentOutput* lent = nullptr;  // where the library builds records, if it was lent a place
 
   Wire(WOLFSSL* ssl, std::span<const char> input, Outbox& output, BlockPool& blocks)
       : in(input), out(output), pool(blocks) {
@@ -113,7 +101,7 @@ struct Channel::Wire {
     auto& wire = *static_cast<Wire*>(user);
     if (wire.in.empty()) return WOLFSSL_CBIO_ERR_WANT_READ;
     const size_t taken = std::min(wire.in.size(), static_cast<size_t>(size));
-    memcpy(bytes, wire.in.data(), taken);
+    copy_bytes(bytes, wire.in.data(), taken);
     wire.in = wire.in.subspan(taken);
     return static_cast<int>(taken);
   }
@@ -121,7 +109,12 @@ struct Channel::Wire {
   // Always takes everything: a record parked inside the library would be memory that an idle session keeps.
   static int send(WOLFSSL*, char* bytes, int size, void* user) {
     auto& wire = *static_cast<Wire*>(user);
-    wire.out.append(wire.pool, {bytes, static_cast<size_t>(size)});
+    const auto count = static_cast<size_t>(size);
+    if (wire.lent != nullptr && wire.lent->sent(bytes, count)) {
+      wire.out.commit(count);
+    } else {
+      wire.out.append(wire.pool, {bytes, count});
+    }
     return size;
   }
 };
@@ -184,11 +177,9 @@ void Channel::fail(int library_error) {
   WOLFSSL_ALERT_HISTORY history = {};
   wolfSSL_get_alert_history(ssl_.get(), &history);
   if (failure_ == Failure::PeerAlert) alert_ = static_cast<int16_t>(history.last_rx.code);
-#ifdef POSTERN_WOLFSSL_OWN
   // Without it a mail program sees a connection that just ends, and its user no reason.
   const int alert = alert_of(failure_);
-  if (alert != alert_none && history.last_tx.level != alert_fatal) SendAlert(ssl_.get(), alert_fatal, alert);
-#endif
+  if (alert != alert_none && history.last_tx.level != alert_fatal) send_fatal_alert(ssl_.get(), alert);
 }
 
 std::optional<std::span<const char>> Channel::next_record(std::span<const char>& bytes) {
@@ -221,34 +212,58 @@ Channel::Read Channel::read(std::span<const char> record, std::span<char> plain,
   CHECK(plain.size() >= record.size());
   WOLFSSL* ssl = ssl_.get();
   Wire wire(ssl, record, cipher_out, pool);
-  size_t size = 0;
-  // One record gives its plaintext in one call; the second call takes the header of the next one, which is not there,
-  // and so tells that nothing stayed behind in the library.
-  while (true) {
-    const int got = wolfSSL_read(ssl, plain.data() + size, static_cast<int>(plain.size() - size));
-    if (got > 0) {
-      size += static_cast<size_t>(got);
-      if (wire.in.empty() && wolfSSL_pending(ssl) == 0) break;
-      continue;
-    }
-    const int error = wolfSSL_get_error(ssl, got);
-    if (error == WOLFSSL_ERROR_WANT_READ) break;
-    if (error == WOLFSSL_ERROR_ZERO_RETURN) return {Read::Kind::Closed, size};
-    fail(error);
-    return {Read::Kind::Failed, size};
-  }
-  return {Read::Kind::Bytes, size};
+  LentInput input(ssl, plain);
+  const int got = input.read();
+  if (got > 0) return {Read::Kind::Bytes, static_cast<size_t>(got)};
+  const int error = wolfSSL_get_error(ssl, got);
+  if (error == WOLFSSL_ERROR_WANT_READ) return {Read::Kind::Bytes, 0};
+  if (error == WOLFSSL_ERROR_ZERO_RETURN) return {Read::Kind::Closed, 0};
+  fail(error);
+  wipe(plain.data(), record.size());  // a forged record may be a password with one bit turned
+  return {Read::Kind::Failed, 0};
 }
 
+namespace {
+
+// The library copies a record's text to where it encrypts it, with memcpy: see base/copy.h. A text that would meet the
+// slow case is first copied out of step, to a block that is borrowed for the moment.
+class Detour {
+ public:
+  explicit Detour(BlockPool& pool) : pool_(pool) {}
+  ~Detour() { pool_.give(block_, true); }
+  Detour(const Detour&) = delete;
+  Detour& operator=(const Detour&) = delete;
+
+  std::string_view around(std::string_view text, const LentOutput& room) {
+    if (!room.copies_slowly(text)) return text;
+    if (block_ == nullptr) block_ = pool_.take(record_plain_max + step);
+    std::string_view copy(block_->data(), text.size());
+    if (room.copies_slowly(copy)) copy = {block_->data() + step, text.size()};
+    block_->size = static_cast<uint32_t>(step + text.size());
+    copy_bytes(block_->data() + (copy.data() - block_->data()), text.data(), text.size());
+    return copy;
+  }
+
+ private:
+  static constexpr size_t step = 1024;
+  BlockPool& pool_;
+  Block* block_ = nullptr;
+};
+
+}  // namespace
+
 bool Channel::write(std::string_view plain, Outbox& cipher_out, BlockPool& pool) {
+  WOLFSSL* ssl = ssl_.get();
   const size_t records = plain.size() / record_plain_max + 1;
-  cipher_out.reserve(pool, plain.size() + records * record_overhead_max);
-  Wire wire(ssl_.get(), {}, cipher_out, pool);
+  LentOutput room(ssl, cipher_out.reserve(pool, plain.size() + records * record_overhead_max));
+  Wire wire(ssl, {}, cipher_out, pool);
+  wire.lent = &room;
+  Detour detour(pool);
   while (!plain.empty()) {
-    const std::string_view piece = plain.substr(0, record_plain_max);
-    const int put = wolfSSL_write(ssl_.get(), piece.data(), static_cast<int>(piece.size()));
+    const std::string_view piece = detour.around(plain.substr(0, record_plain_max), room);
+    const int put = wolfSSL_write(ssl, piece.data(), static_cast<int>(piece.size()));
     if (put <= 0) {
-      fail(wolfSSL_get_error(ssl_.get(), put));
+      fail(wolfSSL_get_error(ssl, put));
       return false;
     }
     plain.remove_prefix(static_cast<size_t>(put));

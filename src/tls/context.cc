@@ -24,18 +24,15 @@ constexpr char cipher_list[] =
 
 constexpr int ticket_lifetime_s = 24 * 3600;  // what TicketKeys promises with its default rotation
 
-// The library frees key material with plain free(), one cipher object unwiped. Blocks of a record's size are wiped by
-// the library itself, and hold nothing but traffic.
-constexpr size_t wiped_size_max = 4096;
-
 void* library_malloc(size_t size) {
   return malloc(size);
 }
 
+// The library frees much key material with plain free(), a cipher's key schedule among it. Records do not pass here
+// (see inside.h), so all that it ever frees is wiped.
 void library_free(void* block) {
   if (block == nullptr) return;
-  const size_t size = malloc_usable_size(block);
-  if (size <= wiped_size_max) wipe(block, size);
+  wipe(block, malloc_usable_size(block));
   free(block);
 }
 

@@ -3,13 +3,8 @@
 
 #pragma once
 
-#ifdef POSTERN_WOLFSSL_OWN
 #include <wolfssl/options.h>
-// The library's own structures, for what its interface has no call for: see free_handshake_state() in channel.cc.
-#include <wolfssl/internal.h>
-#else
-#include <wolfssl/options.h>
-#endif
+// options.h comes first, whatever the alphabet says.
 #include <wolfssl/error-ssl.h>
 #include <wolfssl/ssl.h>
 #include <wolfssl/wolfcrypt/asn.h>

@@ -2,6 +2,7 @@
 #include "tls/random.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -22,6 +23,13 @@ struct Pool {
   ~Pool() { wipe(bytes, sizeof bytes); }
 };
 
+thread_local Pool pool;
+
+// A child begins with a copy of the forking thread's pool; that thread alone lives on in it.
+void discard_in_child() {
+  pool.left = 0;
+}
+
 void fill(unsigned char* out, size_t size) {
   while (size != 0) {
     const ssize_t got = getrandom(out, size, 0);
@@ -35,7 +43,8 @@ void fill(unsigned char* out, size_t size) {
 }  // namespace
 
 void random_bytes(void* out, size_t size) {
-  thread_local Pool pool;
+  static const bool watched = pthread_atfork(nullptr, nullptr, discard_in_child) == 0;
+  CHECK(watched);
   auto* target = static_cast<unsigned char*>(out);
   if (size > pool_size) return fill(target, size);
   if (pool.left < size) {

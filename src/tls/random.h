@@ -9,6 +9,7 @@ namespace postern::tls {
 
 // Fills `out` from a pool of this thread, which getrandom(2) refills; bytes handed out are erased from the pool. The
 // one place of the core that asks the system for something: secrets that a caller passed in would be a worse bargain.
+// A forked child draws bytes of its own.
 void random_bytes(void* out, size_t size);
 
 // Sixty-four random bits, for a session's id.

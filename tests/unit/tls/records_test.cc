@@ -99,10 +99,10 @@ TEST(RecordReader, TooLongIsAFaultAtTheHeader) {
 }
 
 TEST(RecordReader, TextIsAFaultAtTheFirstByte) {
-  for (const std::string text : {"a1 LOGIN joe secret\r\n", "\r\n", "\x13", "\x18", std::string(1, '\0').c_str()}) {
-    if (text.empty()) continue;
+  for (const std::string text : {"a1 LOGIN joe secret\r\n", "\r\n", "\x13", "\x18"}) {
     expect_same_at_every_cut(text, {{}, RecordReader::Fault::NotTls, 0});
   }
+  expect_same_at_every_cut(std::string(1, '\0'), {{}, RecordReader::Fault::NotTls, 0});
   expect_same_at_every_cut("\x16\x02\x03\x01\x01", {{}, RecordReader::Fault::NotTls, 0});
   expect_same_at_every_cut(record(23, 9) + "HELO", {{record(23, 9)}, RecordReader::Fault::NotTls, 0});
 }

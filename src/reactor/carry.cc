@@ -94,6 +94,8 @@ void Reactor::received(Connection& connection, Side side, const ring::Completion
       connection.session->received(side, bytes, now_);
       if (secret) wipe(bytes.data(), bytes.size());
     }
+    const bool full = bytes.size() == buffers.buffer_size();
+    socket.full_in_a_row = socket.bulk && full ? static_cast<uint8_t>(std::min(socket.full_in_a_row + 1, 255)) : 0;
     socket.bulk = bytes.size() >= small_->buffer_size();
   } else if (listened && completion.result == 0) {
     connection.session->ended(side, now_);
@@ -161,13 +163,17 @@ void Reactor::carry(Connection& connection, Side side, bool receive, bool finish
     socket.pending++;
     ring_->shut_down_sending(file(connection, side), tag(connection, front ? FrontFinished : BackFinished));
   }
-  if (receive && !socket.receiving) {
-    socket.receiving = true;
-    socket.pending++;
-    const uint16_t group = (socket.bulk ? large_ : small_)->group();
-    ring_->receive(file(connection, side), group, !socket.more_waits,
-                   tag(connection, front ? FrontReceived : BackReceived));
+  if (!receive || socket.receiving || socket.splicing) return;
+  if (wants_splice(connection, side)) {
+    // What went through buffers must be out before the pipe's bytes.
+    if (!connection.session->outbox(front ? Side::Back : Side::Front).idle()) return;
+    if (begin_splice(connection, side)) return;
   }
+  socket.receiving = true;
+  socket.pending++;
+  const uint16_t group = (socket.bulk ? large_ : small_)->group();
+  ring_->receive(file(connection, side), group, !socket.more_waits,
+                 tag(connection, front ? FrontReceived : BackReceived));
 }
 
 // Closes a connection to a mail server that is not wanted any more, then opens the one that is.
@@ -246,6 +252,8 @@ void Reactor::continue_closing(Connection& connection) {
 
 void Reactor::closed(Connection& connection) {
   if (connection.session) shared_.sessions.fetch_sub(1, std::memory_order_relaxed);
+  if (connection.front.splicing) end_splice(connection, Side::Front);
+  if (connection.back.splicing) end_splice(connection, Side::Back);
   connections_.destroy(connection);
   if (!accepting_ && accept_again_ == instant_never &&
       connections_.live() + 2 * accept_margin < options_.sessions_max) {

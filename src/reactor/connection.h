@@ -22,6 +22,8 @@ struct Socket {
   bool finishing : 1 = false;   // the sending half is being shut down, or has been
   bool bulk : 1 = false;        // the last receive filled its buffer: take a large one
   bool more_waits : 1 = false;  // the kernel said that there is more to read
+  bool splicing : 1 = false;    // its bytes go to the other side inside the kernel, through a lent pipe
+  uint8_t full_in_a_row = 0;    // large receives that filled their buffer
   uint8_t pending = 0;          // operations whose completion is still to come
 };
 

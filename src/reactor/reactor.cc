@@ -28,9 +28,10 @@ constexpr uint32_t large_size = 64 * 1024;
 
 // Accepts under way a listener where each needs an address of its own.
 constexpr uint32_t waiting_accepts_max = 16;
-// Memory goes back to the system when this many sessions have left and half of the peak with them: seldom, since it
-// costs milliseconds, and soon enough for a machine that others share.
-constexpr uint32_t trim_sessions_min = 1000;
+// Memory goes back to the system a moment after an eighth of the sessions have left: together, since it costs
+// milliseconds, but soon enough for a machine that others share. A few that come and go are no reason.
+constexpr uint32_t trim_sessions_min = 64;
+constexpr Duration trim_delay = std::chrono::seconds(1);
 // After a failure that is the machine's (no memory, no descriptors).
 constexpr Duration accept_pause = std::chrono::milliseconds(100);
 
@@ -137,14 +138,18 @@ void Reactor::turn() {
 
 void Reactor::trim_memory() {
   live_peak_ = std::max(live_peak_, connections_.live());
-  if (live_peak_ - connections_.live() < std::max(trim_sessions_min, live_peak_ / 2)) return;
+  if (trim_at_ == instant_never && live_peak_ - connections_.live() >= std::max(trim_sessions_min, live_peak_ / 8)) {
+    trim_at_ = now_ + trim_delay;
+  }
+  if (now_ < trim_at_) return;
+  trim_at_ = instant_never;
   live_peak_ = connections_.live();
   surroundings_.pool.trim();
   malloc_trim(0);
 }
 
 Instant Reactor::next_deadline() const {
-  Instant due = std::min({wheel_.next(), accept_again_, drain_until_});
+  Instant due = std::min({wheel_.next(), accept_again_, drain_until_, trim_at_});
   if (helper_) due = std::min(due, desk_.next_deadline());
   return due;
 }
@@ -168,7 +173,13 @@ void Reactor::handle(const ring::Completion& completion) {
     case BackReceived:
     case BackSent:
     case BackFinished:
-    case BackClosed: return handle_connection(completion);
+    case BackClosed:
+    case FrontReadable:
+    case FrontFilled:
+    case FrontDrained:
+    case BackReadable:
+    case BackFilled:
+    case BackDrained: return handle_connection(completion);
   }
 }
 
@@ -188,6 +199,12 @@ void Reactor::handle_connection(const ring::Completion& completion) {
     case BackConnected: return back_connected(*connection, completion);
     case BackClosed: return back_closed(*connection);
     case FrontClosed: return closed(*connection);
+    case FrontReadable: return splice_readable(*connection, session::Side::Front);
+    case BackReadable: return splice_readable(*connection, session::Side::Back);
+    case FrontFilled: return splice_filled(*connection, session::Side::Front, completion);
+    case BackFilled: return splice_filled(*connection, session::Side::Back, completion);
+    case FrontDrained: return splice_drained(*connection, session::Side::Front, completion);
+    case BackDrained: return splice_drained(*connection, session::Side::Back, completion);
     default: CHECK(false && "not a connection's operation");
   }
 }
@@ -391,6 +408,7 @@ void Reactor::obey(const Report&) {
       .add("back_failures", counters.back_failures)
       .add("bytes_in", counters.bytes_in)
       .add("bytes_out", counters.bytes_out)
+      .add("spliced_bytes", spliced_bytes_)
       .add("lent_bytes", uint64_t{surroundings_.pool.lent()})
       .add("cq_overflows", uint64_t{ring_->overflows()});
 }

@@ -2,7 +2,8 @@
 // Reactor: one thread with its ring, its listening sockets and its sessions. It carries events in and actions out and
 // decides nothing about mail. Nothing is shared between reactors on the data path.
 //
-// Files: reactor.cc is the loop, the listeners and the mailbox; carry.cc moves the bytes of connections.
+// Files: reactor.cc is the loop, the listeners and the mailbox; carry.cc moves the bytes of connections, splice.cc those
+// of long plain streams.
 #pragma once
 
 #include <atomic>
@@ -18,11 +19,13 @@
 #include <variant>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "auth/cache.h"
 #include "auth/desk.h"
 #include "reactor/connection.h"
 #include "reactor/helper_link.h"
+#include "reactor/pipe_pool.h"
 #include "reactor/timer_wheel.h"
 #include "ring/buffer_group.h"
 #include "ring/ring.h"
@@ -95,6 +98,12 @@ class Reactor {
     BackSent,
     BackFinished,
     BackClosed,
+    FrontReadable,
+    FrontFilled,
+    FrontDrained,
+    BackReadable,
+    BackFilled,
+    BackDrained,
     HelperConnected,
     HelperReceived,
     HelperSent,
@@ -111,6 +120,13 @@ class Reactor {
     sockaddr_storage address{};
     socklen_t size = sizeof(sockaddr_storage);
     uint32_t listening = 0;
+  };
+
+  // A direction whose bytes go through a pipe.
+  struct Splice {
+    Pipe pipe;
+    uint32_t in_pipe = 0;  // bytes
+    bool last = false;     // the stream ran dry: give the pipe back when it is empty
   };
 
   // reactor.cc
@@ -152,6 +168,20 @@ class Reactor {
   void continue_closing(Connection& connection);
   void closed(Connection& connection);
   void expire(TimerWheel::Entry entry);
+
+  // splice.cc
+  bool wants_splice(const Connection& connection, session::Side side) const;
+  bool begin_splice(Connection& connection, session::Side from);
+  void await_splice(Connection& connection, session::Side from);
+  void end_splice(Connection& connection, session::Side from);
+  void splice_readable(Connection& connection, session::Side from);
+  void splice_filled(Connection& connection, session::Side from, const ring::Completion& completion);
+  void drain_splice(Connection& connection, session::Side from);
+  void splice_drained(Connection& connection, session::Side from, const ring::Completion& completion);
+  static uint64_t splice_key(const Connection& connection, session::Side from) {
+    return uint64_t{connection.index} << 1 | (from == session::Side::Back ? 1 : 0);
+  }
+
   ring::Tag tag(const Connection& connection, Operation operation) const;
   ring::File file(const Connection& connection, session::Side side) const;
   uint32_t back_place(const Connection& connection) const { return options_.sessions_max + connection.index; }
@@ -163,6 +193,9 @@ class Reactor {
   std::unique_ptr<ring::BufferGroup> small_;
   std::unique_ptr<ring::BufferGroup> large_;
   Slab connections_;
+  PipePool pipes_;
+  absl::flat_hash_map<uint64_t, Splice> splices_;
+  uint64_t spliced_bytes_ = 0;
   TimerWheel wheel_;
   auth::Desk desk_;
   std::unique_ptr<HelperLink> helper_;
@@ -176,7 +209,8 @@ class Reactor {
   std::deque<sockaddr_storage> connect_addresses_;  // until the next submit
   std::vector<TimerWheel::Entry> expired_;
 
-  uint32_t live_peak_ = 0;  // since memory was last given back
+  uint32_t live_peak_ = 0;  // sessions, since memory was last given back
+  Instant trim_at_ = instant_never;
   bool draining_ = false;
   Instant drain_until_ = instant_never;
 

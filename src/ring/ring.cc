@@ -2,8 +2,10 @@
 #include "ring/ring.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -212,6 +214,23 @@ void Ring::send(File file, std::span<const char> bytes, Tag tag) {
   io_uring_sqe* entry = next();
   io_uring_prep_send(entry, file.number, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_WAITALL);
   set_file(entry, file);
+  set_tag(entry, tag);
+}
+
+void Ring::poll_readable(File file, Tag tag) {
+  io_uring_sqe* entry = next();
+  io_uring_prep_poll_add(entry, file.number, POLLIN);
+  set_file(entry, file);
+  set_tag(entry, tag);
+}
+
+void Ring::splice(File from, File to, uint32_t size, bool wait, Tag tag) {
+  unsigned flags = SPLICE_F_MOVE;
+  if (!wait) flags |= SPLICE_F_NONBLOCK;
+  if (from.direct) flags |= SPLICE_F_FD_IN_FIXED;
+  io_uring_sqe* entry = next();
+  io_uring_prep_splice(entry, from.number, -1, to.number, -1, size, flags);
+  set_file(entry, to);
   set_tag(entry, tag);
 }
 

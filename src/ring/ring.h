@@ -89,6 +89,11 @@ class Ring {
   void receive_into(File file, std::span<char> bytes, Tag tag);
   // Sends all of `bytes`, which must stay until the completion; a smaller result means that the connection is dead.
   void send(File file, std::span<const char> bytes, Tag tag);
+  // Completes when the file has bytes to read, its end, or an error.
+  void poll_readable(File file, Tag tag);
+  // Moves up to `size` bytes from one file to the other inside the kernel; one of them must be a pipe. Runs on a worker
+  // thread of the kernel, so it pays for long streams only. `wait` false: -EAGAIN when nothing can be moved now.
+  void splice(File from, File to, uint32_t size, bool wait, Tag tag);
   void shut_down_sending(File file, Tag tag);
   void read(int fd, std::span<char> bytes, Tag tag);
   // Cancels all that is under way on a direct descriptor. Each cancelled operation still completes, and `tag` comes

@@ -26,6 +26,13 @@ void Session::relay(Side from, std::span<const char> bytes, Instant now) {
   if (back_.ended) relay_ended(Side::Back, now);
 }
 
+void Session::passed(Side from, size_t size, Instant now) {
+  auto* relaying = std::get_if<Relaying>(&state_);
+  if (relaying == nullptr) return;
+  (from == Side::Front ? relaying->bytes_in : relaying->bytes_out) += size;
+  touch(now);
+}
+
 // False when TLS broke on either side. A close_notify sets from.ended.
 bool Session::pass(Leg& from, Leg& to, uint64_t& count, std::span<const char> bytes) {
   if (!from.channel) {

@@ -63,6 +63,8 @@ class Session {
   void received(Side side, std::span<const char> bytes, Instant now);
   // The peer's FIN: it sends no more.
   void ended(Side side, Instant now);
+  // The reactor moved `size` bytes from this side to the other by itself; only while relays_plain().
+  void passed(Side from, size_t size, Instant now);
   // The connection broke: reset, or a send failed.
   void broke(Side side, Instant now);
   // The side's outbox has been sent in full (Outbox::landed was called).
@@ -82,6 +84,8 @@ class Session {
   Outbox& outbox(Side side) { return side == Side::Front ? front_.out : back_.out; }
   // Whether what is in flight and in the receive buffers may hold passwords, so that the reactor wipes them.
   bool holds_secrets() const { return !std::holds_alternative<Relaying>(state_); }
+  // A relay without TLS on either side: its bytes need not be seen.
+  bool relays_plain() const { return relaying() && !front_.channel && !back_.channel; }
   // The question for the helper, once.
   std::optional<auth::Question> take_question();
   // Where to connect; valid while the plan has a back attempt.

@@ -66,8 +66,9 @@ class TableReader {
   }
 
   void wrong(const Value& value, std::string_view key, const std::string& what) {
+    const std::string end = what.ends_with('?') ? "" : ".";
     problems_.push_back(
-        {value.place, std::string(key) + (heading_.empty() ? "" : " in " + heading_) + " " + what + "."});
+        {value.place, std::string(key) + (heading_.empty() ? "" : " in " + heading_) + " " + what + end});
   }
   void wrong_kind(const Value& value, std::string_view key, const std::string& wanted) {
     wrong(value, key, "must be " + wanted + "; found " + found(value));

@@ -73,7 +73,7 @@ TEST(Options, EachMistakeHasItsLineAndSentence) {
   EXPECT_EQ(problems("sokcet = \"/x\"\n"), "f.toml:1: the file has no setting \"sokcet\"; did you mean \"socket\"?\n");
   EXPECT_EQ(problems("\nworkers = \"2\"\n"), "f.toml:2: workers must be a whole number from 0 to 1024; found \"2\".\n");
   EXPECT_EQ(problems("reject_delay = \"2\""),
-            "f.toml:1: reject_delay must be a duration in quotes, from \"0ms\" to \"30s\"; found \"2\".\n");
+            "f.toml:1: reject_delay must be a duration in quotes, from \"0s\" to \"30s\"; found \"2\".\n");
   EXPECT_EQ(problems("argon2_memory = \"1KiB\""),
             "f.toml:1: argon2_memory must be a size in quotes, from \"1MiB\" to \"64GiB\"; found \"1KiB\".\n");
   EXPECT_EQ(problems("socket_mode = 660"),

@@ -213,7 +213,20 @@ void check_pools(Draft& draft) {
                     label + " has the member " + pool.members[j].text() + " twice. Take one of them out.");
     }
     const Given* tls = draft.find("pool", "tls", i);
-    if (pool.tls != auth::BackTls::None || (tls != nullptr && !tls->good)) continue;
+    if (tls != nullptr && !tls->good) continue;
+    const bool helper_routes = draft.config.auth.mode == auth::Mode::Helper;
+    if (pool.tls != auth::BackTls::None) {
+      if (!pool.tls_name.empty() || draft.find("pool", "tls_name", i) != nullptr) continue;
+      const std::string text = label + " speaks TLS and has no tls_name, without which no certificate can be verified";
+      if (helper_routes) {
+        draft.warning(place("tls"), text + ": only users whose route brings a tls_name can log in. Add tls_name.");
+      } else {
+        draft.problem(place("tls"), text + ". Add tls_name, the name in the members' certificates.");
+      }
+      continue;
+    }
+    // With a CA at hand a helper's route may ask for TLS to a pool that speaks in clear otherwise.
+    if (helper_routes && draft.find("pool", "tls_ca", i) != nullptr) continue;
     for (const std::string_view name : {std::string_view("tls_name"), std::string_view("tls_ca")}) {
       if (draft.find("pool", name, i) == nullptr) continue;
       draft.warning(place(name), label + " has tls = \"none\", where " + std::string(name) +

@@ -167,7 +167,7 @@ constexpr Setting rows[] = {
      "[\"192.0.2.10:143\", \"192.0.2.11:143\"]"},
     {"pool", "tls", choice(back_tls_words), INTO_POOL(tls), "How the gate speaks TLS to the members."},
     {"pool", "tls_name", host, INTO_POOL(tls_name), "The name that must stand in the members' certificates.",
-     "the member's address", "\"store.example.test\""},
+     "none: the route must bring it", "\"store.example.test\""},
     {"pool", "tls_ca", file_path, INTO_POOL(tls_ca), "A PEM file of roots that the members' certificates must lead to.",
      "the system's roots", "\"/etc/postern/tls/inner-ca.crt\""},
     {"pool", "send_id", truth, INTO_POOL(send_id),

@@ -99,7 +99,8 @@ absl::StatusOr<std::shared_ptr<const session::Setup>> build_setup(const config::
   setup->front_tls = *std::move(front);
   for (const session::PoolOptions& options : config.session.pools) {
     session::Pool pool{options, nullptr};
-    if (options.tls != auth::BackTls::None) {
+    // A pool in clear that names its CA says so for the users whose route asks for TLS.
+    if (options.tls != auth::BackTls::None || !options.tls_ca.empty()) {
       absl::StatusOr<std::unique_ptr<tls::BackContext>> back = build_back(options, config);
       if (!back.ok()) return back.status();
       pool.tls = *std::move(back);

@@ -253,7 +253,14 @@ bool Session::start_back_tls(Instant now) {
   auto& state = std::get<LoggingInBack>(state_);
   const Login& login = *state.login;
   const std::string& name = login.route.tls_name.empty() ? login.pool->options.tls_name : login.route.tls_name;
-  if (login.pool->tls == nullptr || name.empty()) {
+  if (login.pool->tls == nullptr) {
+    member_failed("no-tls-ca",
+                  "the helper asks for TLS to this mail server, but the pool, which speaks in clear by itself, has no "
+                  "`tls_ca` to verify it by",
+                  false, now);
+    return false;
+  }
+  if (name.empty()) {
     member_failed("no-tls-name",
                   "TLS is asked for, but neither the pool's `tls_name` nor the helper's says which name the mail "
                   "server's certificate must bear",

@@ -32,7 +32,7 @@ struct PoolOptions {
   Dialect dialect = Dialect::Imap;
   std::vector<Endpoint> members;
   auth::BackTls tls = auth::BackTls::None;
-  std::string tls_name;  // empty: the member's address must be in its certificate
+  std::string tls_name;  // in the members' certificates; empty: the route must bring it
   std::string tls_ca;    // PEM file; empty: the system's
   bool send_id = false;  // IMAP ID with the mail program's address before login
   Duration connect_timeout = std::chrono::seconds(5);

@@ -117,6 +117,18 @@ TEST(CrossChecks, ProxyHeadersNeedTrust) {
       "balancers.\n");
 }
 
+// Without a name no certificate can be verified; only a helper's routes may bring one.
+TEST(CrossChecks, WantANameForTlsToTheMailServers) {
+  const std::string text =
+      "f:8: Pool \"default\" speaks TLS and has no tls_name, without which no certificate can be verified";
+  EXPECT_EQ(sentences(LISTENER POOL "tls = \"implicit\"\n[auth]\nmode = \"back\"\n"),
+            text + ". Add tls_name, the name in the members' certificates.\n");
+  EXPECT_EQ(sentences(LISTENER POOL "tls = \"implicit\"\n"),
+            "warning: " + text + ": only users whose route brings a tls_name can log in. Add tls_name.\n");
+  // A pool in clear with a CA serves the users whose route asks for TLS.
+  EXPECT_EQ(sentences(LISTENER POOL "tls_ca = \"/x\"\n"), "");
+}
+
 TEST(CrossChecks, WarnOfSettingsThatChangeNothing) {
   EXPECT_EQ(
       sentences("[[listen]]\naddresses = [\"127.0.0.1:993\"]\nlogin_without_tls = true\n"
@@ -124,7 +136,7 @@ TEST(CrossChecks, WarnOfSettingsThatChangeNothing) {
       "warning: f:3: Listener \"imap-993\" has tls = \"implicit\", where login_without_tls changes nothing. Take it "
       "out.\n");
   EXPECT_EQ(
-      sentences(LISTENER POOL "tls_name = \"a.test\"\ntls_ca = \"/x\"\n"),
+      sentences(LISTENER POOL "tls_name = \"a.test\"\ntls_ca = \"/x\"\n[auth]\nmode = \"back\"\n"),
       "warning: f:8: Pool \"default\" has tls = \"none\", where tls_name changes nothing. Set tls = \"implicit\" or "
       "\"starttls\", or take it out.\n"
       "warning: f:9: Pool \"default\" has tls = \"none\", where tls_ca changes nothing. Set tls = \"implicit\" or "

@@ -138,9 +138,10 @@ TEST_F(Files, WarnOfKeysThatAreOpenToAll) {
 TEST_F(Files, OfPoolsAreLookedAt) {
   EXPECT_EQ(
       load("[[listen]]\naddresses = [\"127.0.0.1:143\"]\ntls = \"none\"\nlogin_without_tls = true\n"
-           "[[pool]]\nname = \"a\"\nmembers = [\"127.0.0.1:993\"]\ntls = \"implicit\"\ntls_ca = \"" +
+           "[[pool]]\nname = \"a\"\nmembers = [\"127.0.0.1:993\"]\ntls = \"implicit\"\ntls_name = \"a.test\"\ntls_ca = "
+           "\"" +
            path("ca") + "\"\n"),
-      "/postern.toml:9: tls_ca \"/ca\" cannot be read: No such file or directory. Correct the path, or put the file "
+      "/postern.toml:10: tls_ca \"/ca\" cannot be read: No such file or directory. Correct the path, or put the file "
       "there.\n");
 }
 

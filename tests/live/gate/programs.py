@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The programs of a live test, each in the test's folder, on loopback and on free ports; each is ended by its own number."""
+
+import grp
+import os
+import pathlib
+import pwd
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+PATIENCE_S = 60  # before a test gives up on a machine that is busy; nothing is measured with it
+START_TRIES = 5  # somebody else may be quicker at a port that was free
+DOVECOT = shutil.which("dovecot", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+
+
+def wait_until(holds, what):
+    """Waits for something true, and returns it. `what` may be a function, for what is known in the end only."""
+    end = time.monotonic() + PATIENCE_S
+    while not (value := holds()):
+        if time.monotonic() > end:
+            raise AssertionError(f"waited in vain: {what() if callable(what) else what}")
+        time.sleep(0.02)
+    return value
+
+
+def free_ports(count):
+    socks = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [sock.getsockname()[1] for sock in socks]
+    for sock in socks:
+        sock.close()
+    return ports
+
+
+def owner():
+    """Whose mailboxes they are: Dovecot serves none of root's."""
+    return pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
+
+
+class Program:
+    """A process with a log file."""
+
+    def __init__(self, log_path):
+        self.log_path = pathlib.Path(log_path)
+        self.log_path.touch()
+        self.process = None
+
+    def run(self, command, **options):
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, **options)
+
+    def is_alive(self):
+        return self.process is not None and self.process.poll() is None
+
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+    def wait_for_log(self, pattern):
+        return wait_until(lambda: re.search(pattern, self.log(), re.M), lambda: f"for {pattern} in the log: {self.log()[-2000:]}")
+
+    def hear(self, number):
+        self.process.send_signal(number)
+
+    def stop(self, number=signal.SIGTERM):
+        """Ends the process, if it still runs; its exit status."""
+        if self.process is None:
+            return None
+        if self.is_alive():
+            self.hear(number)
+        try:
+            return self.process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+
+class Dovecot(Program):
+    """A mail server with mailboxes in `folder`. `users` and `masters` are names with passwords."""
+
+    def __init__(self, folder, users, masters):
+        super().__init__(folder / "dovecot.log")
+        self.folder = folder
+        self.homes = folder / "homes"
+        self.port = free_ports(1)[0]
+        write_passwords(folder / "users", users)
+        write_passwords(folder / "masters", masters)
+        for user in users:
+            for part in ("cur", "new", "tmp"):
+                (self.homes / user / "Maildir" / part).mkdir(parents=True)
+            self.deliver(user, f"Subject: The mailbox of {user}\r\n\r\nThis is {user}'s.\r\n")
+        self.config = folder / "dovecot.conf"
+
+    def deliver(self, user, text):
+        """A mail from outside of the gate."""
+        box = self.homes / user / "Maildir"
+        name = f"{len(list(box.glob('*/*')))}.{time.monotonic_ns()}.localhost"
+        (box / "tmp" / name).write_bytes(text.encode())
+        if os.geteuid() == 0:
+            for path in (self.homes, *self.homes.rglob("*")):
+                os.chown(path, owner().pw_uid, owner().pw_gid)
+        (box / "tmp" / name).rename(box / "new" / name)
+
+    def start(self):
+        # On the same port whenever it comes back, so that routes stay true.
+        self.config.write_text(self.text())
+        self.run([DOVECOT, "-F", "-c", str(self.config)])
+        wait_until(self.greets, lambda: "for Dovecot: " + self.log())
+
+    def greets(self):
+        if not self.is_alive():
+            raise AssertionError("Dovecot has ended: " + self.log())
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), PATIENCE_S) as sock:
+                return sock.recv(4) == b"* OK"
+        except ConnectionError:
+            return False
+
+    def text(self):
+        me, folder = owner(), self.folder
+        text = f"""
+            base_dir = {folder}/run
+            state_dir = {folder}/state
+            log_path = {self.log_path}
+            protocols = imap
+            listen = 127.0.0.1
+            ssl = no
+            disable_plaintext_auth = no
+            auth_failure_delay = 0
+            mail_max_userip_connections = 0
+            default_client_limit = 1000
+            default_process_limit = 300
+            first_valid_uid = 1
+            mail_location = maildir:~/Maildir
+            auth_master_user_separator = *
+            passdb {{
+              driver = passwd-file
+              master = yes
+              args = scheme=PLAIN {folder}/masters
+            }}
+            passdb {{
+              driver = passwd-file
+              args = scheme=PLAIN {folder}/users
+            }}
+            userdb {{
+              driver = static
+              args = uid={me.pw_uid} gid={me.pw_gid} home={self.homes}/%u
+            }}
+            service imap-login {{
+              inet_listener imap {{
+                port = {self.port}
+              }}
+              inet_listener imaps {{
+                port = 0
+              }}
+            }}
+            """
+        if os.geteuid() != 0:
+            text += f"""
+            default_internal_user = {me.pw_name}
+            default_internal_group = {grp.getgrgid(me.pw_gid).gr_name}
+            default_login_user = {me.pw_name}
+            service imap-login {{
+              chroot =
+            }}
+            service anvil {{
+              chroot =
+            }}
+            """
+        return text
+
+
+def write_passwords(path, users):
+    path.write_text("".join(f"{user}:{password}\n" for user, password in users.items()))
+    path.chmod(0o644)
+
+
+class Helper(Program):
+    """postern-auth with an embedded database."""
+
+    def __init__(self, binary, folder):
+        super().__init__(folder / "postern-auth.log")
+        self.binary = binary
+        self.socket = folder / "auth.sock"
+        self.config = folder / "postern-auth.toml"
+        self.config.write_text(f'socket = "{self.socket}"\nreject_delay = "50ms"\nscheme = "sha512"\n'
+                               f'[[source]]\ntype = "sqlite"\ndatabase = "{folder}/users.db"\n')
+
+    def add(self, user, *passwords, **route):
+        """The passwords are those that the options ask for, in order: the user's own first."""
+        options = [word for key, value in route.items()
+                   for word in (["--" + key.replace("_", "-")] + ([] if value is True else [str(value)]))]
+        subprocess.run([self.binary, "user", "add", user, "-c", str(self.config), "--password-stdin", *options],
+                       input="".join(word + "\n" for word in passwords), text=True, check=True, timeout=PATIENCE_S)
+
+    def start(self):
+        self.run([self.binary, "-c", str(self.config)])
+        wait_until(self.is_up, lambda: "for postern-auth: " + self.log())
+
+    def is_up(self):
+        if not self.is_alive():
+            raise AssertionError("postern-auth has ended: " + self.log())
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self.socket)) == 0
+
+
+class Gate(Program):
+    """The gate. `settings` makes its configuration, given its ports: implicit TLS, STARTTLS, none."""
+
+    def __init__(self, binary, folder, settings):
+        super().__init__(folder / "postern.log")
+        self.binary, self.settings = binary, settings
+        self.config = folder / "postern.toml"
+        self.ports = None
+
+    def configure(self):
+        self.config.write_text(self.settings(*self.ports))
+
+    def start(self, **options):
+        for _ in range(START_TRIES):
+            self.ports = free_ports(3)
+            self.configure()
+            self.log_path.write_text("")
+            self.run([self.binary, "-c", str(self.config)], **options)
+            wait_until(lambda: " started " in self.log() or not self.is_alive(), lambda: "for the gate: " + self.log())
+            if self.is_alive():
+                return
+            if "another program listens" not in self.log():
+                break
+        raise AssertionError("the gate does not start: " + self.log())
+
+    def reload(self):
+        """SIGHUP, and the log's lines about it."""
+        before = len(self.log())
+        self.hear(signal.SIGHUP)
+        wait_until(lambda: re.search(r" notice reloaded |the old configuration stays", self.log()[before:]), "for the reload")
+        return self.log()[before:]
+
+    def status(self):
+        """What the reactors say of themselves: a dictionary of figures for each."""
+        before = len(self.log())
+        self.hear(signal.SIGUSR1)
+        count = int(self.wait_for_log(r" started .*reactors=(\d+)").group(1))
+        lines = wait_until(lambda: (found := re.findall(r" status (.*)\n", self.log()[before:])) and len(found) >= count and found,
+                           "for the figures")
+        return [{key: int(value) for key, value in re.findall(r"(\w+)=(\d+)", line)} for line in lines]
+
+    def total(self, figure):
+        return sum(one[figure] for one in self.status())
+
+    def descriptors(self):
+        """None unless root asks: a process that leaves no core files hides them from everybody else."""
+        return None if os.geteuid() != 0 else len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+    def memory_kb(self):
+        """Memory of its own, without what it shares with its file."""
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
+        return int(re.search(r"RssAnon:\s+(\d+)", status).group(1))
+
+    def is_sanitised(self):
+        """Sanitizers keep freed memory for a while."""
+        return b"__asan_init" in pathlib.Path(self.binary).read_bytes()

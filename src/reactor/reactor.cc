@@ -368,7 +368,10 @@ std::vector<Connection*> Reactor::alive() {
 }
 
 void Reactor::obey(const Drain& drain) {
-  if (draining_) return;
+  if (draining_) {
+    drain_until_ = std::min(drain_until_, now_ + drain.timeout);
+    return;
+  }
   draining_ = true;
   drain_until_ = now_ + drain.timeout;
   for (uint32_t i = 0; i < listening_.size(); ++i) {

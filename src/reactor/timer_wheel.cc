@@ -6,6 +6,12 @@
 #include <utility>
 
 namespace postern::reactor {
+namespace {
+
+constexpr uint64_t patient_ticks = 128;  // 8 s
+constexpr uint64_t shared_ticks = 16;    // 1 s
+
+}  // namespace
 
 void TimerWheel::Ring::put(unsigned slot, Entry entry) {
   slots[slot].push_back(entry);
@@ -37,7 +43,10 @@ void TimerWheel::put(Entry entry, uint64_t at) {
 
 void TimerWheel::add(Entry entry, Instant due) {
   if (due == instant_never) return;
-  put(entry, std::max(tick_of(due), now_ + 1));
+  uint64_t at = std::max(tick_of(due), now_ + 1);
+  // Nobody minds a second at the end of half an hour, and thousands of sessions then share one wake-up.
+  if (at - now_ > patient_ticks) at = (at + shared_ticks - 1) / shared_ticks * shared_ticks;
+  put(entry, at);
 }
 
 void TimerWheel::advance(Instant now, std::vector<Entry>& expired) {

@@ -25,7 +25,8 @@ class TimerWheel {
 
   explicit TimerWheel(Instant now) : start_(now) {}
 
-  // Puts an entry at `due`, rounded up to a tick, not before the next one.
+  // Puts an entry at `due`, rounded up to a tick, or to 16 of them where it is more than 8 s away; not before the next
+  // tick.
   void add(Entry entry, Instant due);
   // Moves all entries up to `now` to the end of `expired`.
   void advance(Instant now, std::vector<Entry>& expired);

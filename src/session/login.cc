@@ -103,13 +103,12 @@ void Session::answered(auth::Verdict verdict, Instant now) {
     deadline_ = std::min(login_deadline_, now + reject->delay);
     return;
   }
-  protocol::Refusal refusal;
-  refusal.text = std::get<auth::NotNow>(verdict).text;
-  refuse(refusal, now);
+  // Why nobody knows is the operator's business; the user hears the dialect's own sentence.
+  refuse({}, now, std::get<auth::NotNow>(verdict).text);
 }
 
 // The attempt ends with a no; the mail program may try again.
-void Session::refuse(const protocol::Refusal& refusal, Instant now) {
+void Session::refuse(const protocol::Refusal& refusal, Instant now, std::string_view why) {
   std::unique_ptr<Login> login = std::visit(
       [](auto& state) -> std::unique_ptr<Login> {
         if constexpr (requires { state.login; }) {
@@ -126,7 +125,8 @@ void Session::refuse(const protocol::Refusal& refusal, Instant now) {
       .add("mechanism", protocol::mechanism_word(login->credentials.mechanism))
       .add("tls", front_.channel.version())
       .add("reason", refusal_word(refusal.cause));
-  if (!refusal.text.empty()) line.say(refusal.text);
+  const std::string_view text = why.empty() ? std::string_view(refusal.text) : why;
+  if (!text.empty()) line.say(text);
   login->back.reset();
   login->route = auth::Route();
   login->credentials = protocol::Credentials();

@@ -133,7 +133,8 @@ class Session {
   void begin_verifying(protocol::Credentials credentials, Instant now);
   auth::Question make_question(const Login& login) const;
   void choose_route(auth::Route route, Instant now);
-  void refuse(const protocol::Refusal& refusal, Instant now);
+  // `why`: for the log alone, in place of the refusal's text.
+  void refuse(const protocol::Refusal& refusal, Instant now, std::string_view why = {});
   void connect_next(Instant now);
   void member_failed(std::string_view why, std::string_view detail, bool is_down, Instant now);
   void drop_back();

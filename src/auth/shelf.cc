@@ -1,16 +1,36 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "auth/shelf.h"
 
+#include <string.h>
+
 #include "base/check.h"
 
 namespace postern::auth {
+
+Packed::Packed(Secret bytes) {
+  if (bytes.size() > here_.size()) {
+    elsewhere_ = std::move(bytes);
+    return;
+  }
+  size_ = static_cast<uint8_t>(bytes.size());
+  if (size_ != 0) memcpy(here_.data(), bytes.reveal().data(), size_);
+}
+
+Packed& Packed::operator=(Packed&& other) noexcept {
+  if (this == &other) return *this;
+  elsewhere_ = std::move(other.elsewhere_);
+  size_ = std::exchange(other.size_, uint8_t{0});
+  here_ = other.here_;
+  wipe(other.here_.data(), other.here_.size());
+  return *this;
+}
 
 Entry* Shelf::find(const Digest& key) {
   const auto found = by_key_.find(key);
   if (found == by_key_.end()) return nullptr;
   unlink(found->second);
   link_newest(found->second);
-  return &slots_[found->second].entry;
+  return &slot(found->second).entry;
 }
 
 size_t Shelf::put(const Digest& key, const std::array<NameDigest, names_of_entry>& names, Entry entry) {
@@ -22,9 +42,9 @@ size_t Shelf::put(const Digest& key, const std::array<NameDigest, names_of_entry
     evicted = 1;
   }
   const uint32_t number = take_slot();
-  Slot& slot = slots_[number];
-  slot.key = key;
-  slot.entry = std::move(entry);
+  Slot& place = slot(number);
+  place.key = key;
+  place.entry = std::move(entry);
   by_key_.emplace(key, number);
   link_newest(number);
   for (size_t i = 0; i < names_of_entry; ++i) {
@@ -55,8 +75,9 @@ size_t Shelf::erase_named(NameDigest name) {
 
 size_t Shelf::clear() {
   const size_t erased = size();
-  slots_.clear();
-  slots_.shrink_to_fit();
+  pieces_.clear();
+  pieces_.shrink_to_fit();
+  slots_ = 0;
   by_key_ = {};
   by_name_ = {};
   newest_ = oldest_ = free_ = none;
@@ -64,23 +85,23 @@ size_t Shelf::clear() {
 }
 
 void Shelf::link_newest(uint32_t number) {
-  Slot& slot = slots_[number];
-  slot.newer = none;
-  slot.older = newest_;
-  if (newest_ != none) slots_[newest_].newer = number;
+  Slot& place = slot(number);
+  place.newer = none;
+  place.older = newest_;
+  if (newest_ != none) slot(newest_).newer = number;
   newest_ = number;
   if (oldest_ == none) oldest_ = number;
 }
 
 void Shelf::unlink(uint32_t number) {
-  const Slot& slot = slots_[number];
-  (slot.newer == none ? newest_ : slots_[slot.newer].older) = slot.older;
-  (slot.older == none ? oldest_ : slots_[slot.older].newer) = slot.newer;
+  const Slot& place = slot(number);
+  (place.newer == none ? newest_ : slot(place.newer).older) = place.older;
+  (place.older == none ? oldest_ : slot(place.older).newer) = place.newer;
 }
 
 void Shelf::link_name(uint32_t number, size_t index, NameDigest name) {
   const auto link_number = static_cast<uint32_t>(number * names_of_entry + index);
-  NameLink& link = slots_[number].names[index];
+  NameLink& link = slot(number).names[index];
   link = NameLink{name, none, none};
   const auto [first, is_new] = by_name_.try_emplace(name, link_number);
   if (is_new) return;
@@ -103,24 +124,24 @@ void Shelf::unlink_name(NameLink& link) {
 }
 
 void Shelf::erase_slot(uint32_t number) {
-  CHECK(number < slots_.size());
-  Slot& slot = slots_[number];
+  CHECK(number < slots_);
+  Slot& place = slot(number);
   unlink(number);
-  for (NameLink& link : slot.names)
+  for (NameLink& link : place.names)
     unlink_name(link);
-  by_key_.erase(slot.key);
-  slot.entry = Entry{};  // Wipes what was packed.
-  slot.newer = free_;
+  by_key_.erase(place.key);
+  place.entry = Entry{};  // Wipes what was packed.
+  place.newer = free_;
   free_ = number;
 }
 
 uint32_t Shelf::take_slot() {
   if (free_ == none) {
-    slots_.emplace_back();
-    return static_cast<uint32_t>(slots_.size() - 1);
+    if (slots_ % piece_slots == 0) pieces_.push_back(std::make_unique<Slot[]>(piece_slots));
+    return slots_++;
   }
   const uint32_t number = free_;
-  free_ = slots_[number].newer;
+  free_ = slot(number).newer;
   return number;
 }
 

@@ -68,10 +68,10 @@ typedef enum postern_fault {
 /* One line of the gate, decoded. Values that the line did not carry have `data` == NULL. All values live until the
  * question is freed or answered. */
 typedef struct postern_question {
-  postern_bytes op;        /* "verify", "hello", or a word of a later version */
+  postern_bytes op;        /* "verify", "scram", "hello", or a word of a later version */
   postern_bytes id;        /* what the answer must repeat; up to 64 bytes */
   postern_bytes protocol;  /* "imap", "pop3", "submission", "sieve" */
-  postern_bytes mechanism; /* "LOGIN", "PLAIN", "OAUTHBEARER", "XOAUTH2", "EXTERNAL" */
+  postern_bytes mechanism; /* "LOGIN", "PLAIN", "OAUTHBEARER", "XOAUTH2", "EXTERNAL", "SCRAM-SHA-256" */
   postern_bytes user;      /* the name as the mail program sent it, to the octet */
   postern_bytes authzid;   /* whose mailbox it wants, where that is not `user` (RFC 4616, section 2) */
   postern_bytes password;  /* what it sent; not with the mechanisms that carry a token or a certificate */
@@ -144,10 +144,17 @@ typedef struct postern_answer {
   postern_bytes pool; /* a pool of the gate's configuration; not together with `back` */
   postern_back_tls tls;
   postern_bytes tls_name;  /* the name that the mail server's certificate must show */
-  postern_bytes mechanism; /* "LOGIN" or "PLAIN" */
+  postern_bytes mechanism; /* "LOGIN", "PLAIN", "XOAUTH2", "OAUTHBEARER" or "EXTERNAL" */
   uint32_t proxy_protocol; /* 1 or 2: begin with a PROXY header of that version */
   postern_choice xclient;  /* tell the mail server of the mail program by XCLIENT */
   uint32_t sessions_max;   /* of this user at one time */
+
+  /* With POSTERN_OK to `op=scram`: the stored keys (RFC 5802, section 3), as bytes. The route cannot lean on the mail
+   * program's password, which nobody sends: give `password` or `master_user`. */
+  uint32_t iterations;      /* at least 4096; zero: there are no keys */
+  postern_bytes salt;       /* up to 128 bytes */
+  postern_bytes stored_key; /* 32 bytes */
+  postern_bytes server_key; /* 32 bytes */
 
   /* With POSTERN_OK and POSTERN_REJECT: what the gate may remember. */
   uint32_t ttl_s;       /* for how many seconds; not said: as the gate is configured */
@@ -218,6 +225,9 @@ typedef struct postern_helper_options {
   /* Called on the serving thread for each `op=verify`; must not block. The question is yours now and must be answered
    * exactly once with postern_helper_answer(): here, or later, from any thread. */
   void (*verify)(void* context, postern_helper* helper, postern_question* question);
+  /* The same for each `op=scram`: wants the stored keys of `user` (postern_answer). POSTERN_REJECT if there are none: the
+   * gate does not let the mail program notice. NULL: this helper knows no keys. */
+  void (*scram)(void* context, postern_helper* helper, postern_question* question);
   /* Called on the serving thread for each new connection; nonzero lets it in, 0 closes it. NULL: all may in. */
   int (*admit)(void* context, const postern_peer* peer);
   /* The first argument of the callbacks. */

@@ -52,7 +52,8 @@ struct World {
   }
 
   GateFront::Shared gate;  // certificate and ticket keys
-  session::Surroundings surroundings;
+  session::Counts counts;
+  session::Surroundings surroundings{.counts = &counts};
   wire::Context programs;
   Instant now = Instant{} + std::chrono::hours(1);
 };

@@ -112,7 +112,9 @@ CacheKeys Cache::keys(const Question& question) const {
   for (const std::string_view field :
        {std::string_view(question.protocol), std::string_view(question.listener), std::string_view(question.mechanism),
         std::string_view(question.user), std::string_view(question.authzid), question.password.reveal(),
-        std::string_view(question.tls), std::string_view(question.sni)}) {
+        std::string_view(question.tls), std::string_view(question.sni),
+        std::string_view(question.kind == Question::Kind::Scram ? "scram" : ""),
+        std::string_view(question.certificate.fingerprint)}) {
     append_field(message, field);
   }
   append_field(message, address_bytes(question.local));

@@ -14,11 +14,18 @@ Route Route::clone() const {
   copy.tls = tls;
   copy.tls_name = tls_name;
   copy.mechanism = mechanism;
+  copy.proxy_protocol = proxy_protocol;
+  copy.xclient = xclient;
+  copy.sessions_max = sessions_max;
   return copy;
 }
 
 Verdict clone(const Verdict& verdict) {
-  if (const Accept* accept = std::get_if<Accept>(&verdict)) return Accept{accept->route.clone()};
+  if (const Accept* accept = std::get_if<Accept>(&verdict)) {
+    Accept copy{accept->route.clone(), std::nullopt};
+    if (accept->scram) copy.scram = accept->scram->clone();
+    return copy;
+  }
   if (const Reject* reject = std::get_if<Reject>(&verdict)) return *reject;
   return std::get<NotNow>(verdict);
 }

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/endpoint.h"
+#include "base/scram_keys.h"
 #include "base/secret.h"
 
 namespace postern::auth {
@@ -24,11 +25,26 @@ struct BackPorts {
 // Everything the helper is told of one login. The answer may depend on all of it except `session_id` and `client`'s
 // port; on `client` only where it says so (`vary=client`). `back_ports` is not told; it completes the answer.
 struct Question {
-  std::string protocol;   // "imap"
-  std::string mechanism;  // "LOGIN", "PLAIN"
-  std::string user;
-  std::string authzid;  // empty: none, or the same as user
+  enum class Kind : uint8_t {
+    Verify,  // may this one in, and where to?
+    Scram,   // the stored keys of `user`, and where to if he proves that he knows the password: no password comes along
+  };
+  // What the mail program's certificate said; all empty: it showed none. The helper has it with mechanism=EXTERNAL.
+  struct Certificate {
+    std::string subject;      // "CN=joe,O=Example"
+    std::string common_name;  // "joe"
+    std::string email;
+    std::string fingerprint;  // SHA-256 of the certificate, hexadecimal
+  };
+
+  Kind kind = Kind::Verify;
+  std::string protocol;   // "imap", "pop3", "submission", "sieve"
+  std::string mechanism;  // "LOGIN", "PLAIN", "XOAUTH2", ...
+  std::string user;       // empty only with a token or a certificate
+  std::string authzid;    // empty: none, or the same as user
   Secret password;
+  bool is_token = false;  // the password is a bearer token, and is sent as `token`
+  Certificate certificate;
   Endpoint client;       // the mail program's address
   Endpoint local;        // the address it connected to
   std::string listener;  // the listener's name in the configuration
@@ -51,14 +67,19 @@ struct Route {
   std::vector<Endpoint> backs;  // in order of preference; empty: the members of `pool`
   std::string pool;             // empty: the listener's pool
   std::optional<BackTls> tls;
-  std::string tls_name;   // the name in the mail server's certificate
-  std::string mechanism;  // "LOGIN" or "PLAIN"; empty: what the mail server offers
+  std::string tls_name;  // the name in the mail server's certificate
+  std::string
+      mechanism;  // "LOGIN", "PLAIN", "XOAUTH2", "OAUTHBEARER" or "EXTERNAL"; empty: what the mail server offers
+  uint8_t proxy_protocol = 0;   // 1 or 2: begin with a PROXY header of that version; 0: as the pool says
+  std::optional<bool> xclient;  // tell the mail server who the mail program is
+  uint32_t sessions_max = 0;    // of this user, at the same time; 0: no limit
 
   Route clone() const;
 };
 
 struct Accept {
   Route route;
+  std::optional<ScramKeys> scram;  // the answer to Kind::Scram has them
 };
 
 enum class RejectReason : uint8_t { Credentials, Disabled, NotAllowed };

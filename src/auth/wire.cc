@@ -5,6 +5,8 @@
 #include <charconv>
 #include <utility>
 
+#include "absl/strings/escaping.h"
+
 namespace postern::auth {
 namespace {
 
@@ -49,6 +51,8 @@ struct Fields {
   using Value = std::optional<std::string_view>;
   Value result, user, password, master_user, master_password, pool, tls, tls_name, mechanism;
   Value ttl, cache, reason, delay_ms, code, text;
+  Value proxy_protocol, xclient, sessions_max;
+  Value iterations, salt, stored_key, server_key;
   std::vector<std::string_view> backs, varies;
 };
 
@@ -74,6 +78,13 @@ constexpr Key known_keys[] = {
     {"delay_ms", &Fields::delay_ms, false},
     {"code", &Fields::code, true},
     {"text", &Fields::text, true},
+    {"proxy_protocol", &Fields::proxy_protocol, true},
+    {"xclient", &Fields::xclient, true},
+    {"sessions_max", &Fields::sessions_max, true},
+    {"iterations", &Fields::iterations, true},
+    {"salt", &Fields::salt, true},
+    {"stored_key", &Fields::stored_key, true},
+    {"server_key", &Fields::server_key, true},
 };
 
 // What is wrong, as half a sentence; nullptr: nothing.
@@ -128,6 +139,29 @@ using Fault = const char*;
   return nullptr;
 }
 
+[[nodiscard]] Fault read_way_in(const Fields& fields, Route& route) {
+  static constexpr std::string_view mechanisms[] = {"LOGIN", "PLAIN", "XOAUTH2", "OAUTHBEARER", "EXTERNAL"};
+  route.mechanism = ascii_upper(fields.mechanism.value_or(""));
+  if (fields.mechanism &&
+      std::find(std::begin(mechanisms), std::end(mechanisms), route.mechanism) == std::end(mechanisms)) {
+    return "mechanism is none of LOGIN, PLAIN, XOAUTH2, OAUTHBEARER and EXTERNAL";
+  }
+  if (fields.proxy_protocol) {
+    if (*fields.proxy_protocol != "v1" && *fields.proxy_protocol != "v2") return "proxy_protocol is neither v1 nor v2";
+    route.proxy_protocol = *fields.proxy_protocol == "v1" ? 1 : 2;
+  }
+  if (fields.xclient) {
+    if (*fields.xclient != "yes" && *fields.xclient != "no") return "xclient is neither yes nor no";
+    route.xclient = *fields.xclient == "yes";
+  }
+  if (fields.sessions_max) {
+    const std::optional<uint64_t> sessions = parse_number(*fields.sessions_max);
+    if (!sessions || *sessions > UINT32_MAX) return "sessions_max is no number";
+    route.sessions_max = static_cast<uint32_t>(*sessions);
+  }
+  return nullptr;
+}
+
 [[nodiscard]] Fault read_route(const Fields& fields, BackPorts ports, Route& route) {
   if (!fields.backs.empty() && fields.pool) return "back and pool exclude each other";
   if (fields.master_user.has_value() != fields.master_password.has_value()) {
@@ -139,10 +173,7 @@ using Fault = const char*;
   if (fields.tls) {
     if (const Fault fault = read_tls(*fields.tls, route.tls)) return fault;
   }
-  route.mechanism = ascii_upper(fields.mechanism.value_or(""));
-  if (fields.mechanism && route.mechanism != "LOGIN" && route.mechanism != "PLAIN") {
-    return "mechanism is neither LOGIN nor PLAIN";
-  }
+  if (const Fault fault = read_way_in(fields, route)) return fault;
   const uint16_t port = route.tls == BackTls::Implicit ? ports.implicit : ports.clear;
   for (const std::string_view text : fields.backs) {
     const std::optional<Endpoint> back = Endpoint::parse(text, port);
@@ -155,6 +186,34 @@ using Fault = const char*;
   if (fields.master_password) route.master_password = Secret(*fields.master_password);
   route.pool = fields.pool.value_or("");
   route.tls_name = fields.tls_name.value_or("");
+  return nullptr;
+}
+
+bool decode(std::string_view base64, std::string& bytes) {
+  return absl::Base64Unescape({base64.data(), base64.size()}, &bytes);
+}
+
+// All four or none.
+[[nodiscard]] Fault read_scram(const Fields& fields, std::optional<ScramKeys>& scram) {
+  const Fields::Value* const values[] = {&fields.iterations, &fields.salt, &fields.stored_key, &fields.server_key};
+  const auto there =
+      std::count_if(std::begin(values), std::end(values), [](const auto* value) { return value->has_value(); });
+  if (there == 0) return nullptr;
+  if (there != std::ssize(values)) return "iterations, salt, stored_key and server_key go together";
+  const std::optional<uint64_t> iterations = parse_number(*fields.iterations);
+  std::string salt, stored_key, server_key;
+  const bool decoded =
+      decode(*fields.salt, salt) && decode(*fields.stored_key, stored_key) && decode(*fields.server_key, server_key);
+  ScramKeys keys{static_cast<uint32_t>(iterations.value_or(0)), std::move(salt), Secret::take(stored_key),
+                 Secret::take(server_key)};
+  if (!iterations || *iterations < ScramKeys::iterations_min || *iterations > ScramKeys::iterations_max) {
+    return "iterations is no number from 4096 to 10000000";
+  }
+  if (!decoded || keys.salt.empty() || keys.salt.size() > ScramKeys::salt_size_max ||
+      keys.stored_key.size() != ScramKeys::key_size || keys.server_key.size() != ScramKeys::key_size) {
+    return "salt, stored_key or server_key is not the base64 of what it should be";
+  }
+  scram = std::move(keys);
   return nullptr;
 }
 
@@ -209,6 +268,9 @@ void write_route(const Route& route, FormWriter& writer) {
     }
   }
   writer.add_filled("tls_name", route.tls_name).add_filled("mechanism", route.mechanism);
+  if (route.proxy_protocol != 0) writer.add("proxy_protocol", route.proxy_protocol == 1 ? "v1" : "v2");
+  if (route.xclient) writer.add("xclient", *route.xclient ? "yes" : "no");
+  if (route.sessions_max != 0) writer.add("sessions_max", uint64_t{route.sessions_max});
 }
 
 void write_reject(const Reject& reject, FormWriter& writer) {
@@ -230,10 +292,16 @@ Secret hello_line() {
 
 std::optional<Secret> verify_line(uint64_t id, const Question& question) {
   FormWriter writer;
-  writer.add("op", "verify").add("id", id).add("protocol", question.protocol);
+  const bool is_scram = question.kind == Question::Kind::Scram;
+  writer.add("op", is_scram ? "scram" : "verify").add("id", id).add("protocol", question.protocol);
   writer.add_filled("listener", question.listener).add("mechanism", question.mechanism);
   writer.add("user", question.user).add_filled("authzid", question.authzid);
-  writer.add("password", question.password.reveal());
+  if (!is_scram && question.mechanism != "EXTERNAL") {
+    writer.add(question.is_token ? "token" : "password", question.password.reveal());
+  }
+  const Question::Certificate& certificate = question.certificate;
+  writer.add_filled("subject", certificate.subject).add_filled("common_name", certificate.common_name);
+  writer.add_filled("email", certificate.email).add_filled("fingerprint", certificate.fingerprint);
   writer.add("client", std::string_view(question.client.text())).add("local", std::string_view(question.local.text()));
   writer.add_filled("tls", question.tls).add_filled("sni", question.sni).add_filled("session", question.session_id);
   return writer.finish();
@@ -271,6 +339,9 @@ Answer read_answer(const Form& form, BackPorts ports) {
   if (fields.result == "ok") {
     Accept accept;
     if (const Fault fault = read_route(fields, ports, accept.route)) return invalid(fault);
+    if (const Fault fault = read_scram(fields, accept.scram)) return invalid(fault);
+    // Keys are as good as a password for whoever reads our memory, and are asked for once a login.
+    if (accept.scram) answer.keeping.store = false;
     answer.verdict = std::move(accept);
     return answer;
   }

@@ -7,8 +7,10 @@
 //                                                        id=18&result=reject&reason=credentials&delay_ms=2000
 //                                                        id=19&result=unavailable&text=database+is+down
 //                                                        op=invalidate&user=joe%40example.test
-// Keys of `verify`: id, protocol, listener, mechanism, user, authzid, password, client, local, tls, sni, session; those
-// without a value are left out. Unknown keys of an answer are ignored. A known key with a value that the protocol does
+// Keys of `verify`: id, protocol, listener, mechanism, user, authzid, password or token, subject, common_name, email and
+// fingerprint (of the mail program's certificate), client, local, tls, sni, session; those without a value are left out.
+// `op=scram` has the same without a password; a good answer to it brings iterations, salt, stored_key and server_key
+// (the last three in base64) besides the route, which may not lean on the mail program's own password. Unknown keys of an answer are ignored. A known key with a value that the protocol does
 // not have makes the whole answer invalid, which is NotNow and never a mismatch: half an understood route could send a
 // password to the wrong place.
 #pragma once

@@ -30,6 +30,9 @@ class Outbox {
 
   bool idle() const { return flying_ == nullptr && waiting_ == nullptr; }
   bool flying() const { return flying_ != nullptr; }
+  std::string_view flying_text() const {
+    return flying_ == nullptr ? std::string_view() : std::string_view(flying_->data(), flying_->size);
+  }
   size_t flying_size() const { return flying_ == nullptr ? 0 : flying_->size; }
   // Bytes waiting behind those in flight.
   size_t waiting_size() const { return waiting_ == nullptr ? 0 : waiting_->size; }

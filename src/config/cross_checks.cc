@@ -11,16 +11,12 @@
 namespace postern::config {
 namespace {
 
+using protocol::Mechanism;
+using session::Dialect;
+using session::dialect_word;
 using session::FrontTls;
 using session::ListenerOptions;
 using session::PoolOptions;
-
-std::string_view dialect_word(session::Dialect dialect) {
-  switch (dialect) {
-    case session::Dialect::Imap: return "imap";
-  }
-  return "unknown";
-}
 
 // Loopback, private and link-local addresses: strangers do not reach these from afar (RFC 1918, 3927, 4193, 4291).
 bool is_private(const Endpoint& endpoint) {
@@ -106,8 +102,72 @@ void check_proxy_protocol(const Listener& listener) {
   }
 }
 
+// With ALPN there is one pool for each protocol.
+void check_pools_of(const Listener& listener) {
+  const ListenerOptions& options = listener.options();
+  if (listener.broken("pools") || listener.broken("tls")) return;
+  if (options.tls != FrontTls::Implicit) {
+    listener.problem("tls",
+                     "chooses the protocol by ALPN, which needs TLS from the first byte. Set tls = \"implicit\".");
+  }
+  if (options.pools.empty()) {
+    listener.problem("protocol",
+                     "chooses the protocol by ALPN and has no pools to choose from. Name one for each protocol, for "
+                     "example: pools = [\"imap\", \"pop3\"]");
+  }
+  std::vector<Dialect> dialects;
+  for (const std::string& name : options.pools) {
+    const auto& pools = listener.draft.config.session.pools;
+    const auto pool =
+        std::find_if(pools.begin(), pools.end(), [&](const PoolOptions& one) { return one.name == name; });
+    if (pool == pools.end()) {
+      listener.problem("pools",
+                       "names the pool " + quoted(name) + ", which is not defined. Add a [[pool]] of that name.");
+    } else if (std::find(dialects.begin(), dialects.end(), pool->dialect) != dialects.end()) {
+      listener.problem(
+          "pools", "has two pools that speak " + std::string(dialect_word(pool->dialect)) + ". Take one of them out.");
+    } else {
+      dialects.push_back(pool->dialect);
+    }
+  }
+}
+
+void check_mechanisms(const Listener& listener) {
+  const ListenerOptions& options = listener.options();
+  if (listener.broken("mechanisms") || listener.broken("client_ca")) return;
+  const bool external = options.mechanisms.has(Mechanism::External);
+  if (external && options.client_ca.empty()) {
+    listener.problem("mechanisms",
+                     "offers EXTERNAL and verifies no certificates. Set client_ca, or take EXTERNAL out.");
+  }
+  if (!options.client_ca.empty() && options.tls == FrontTls::None) {
+    listener.problem("client_ca", "has tls = \"none\", where nobody can show a certificate. Take client_ca out.");
+  }
+  if (!options.client_crl.empty() && options.client_ca.empty()) {
+    listener.problem("client_crl", "has a client_crl and no client_ca whose list it could be. Set client_ca.");
+  }
+  const bool scram =
+      options.mechanisms.has(Mechanism::ScramSha256) || options.mechanisms.has(Mechanism::ScramSha256Plus);
+  if ((external || scram) && listener.draft.config.auth.mode == auth::Mode::Back) {
+    listener.problem(
+        "mechanisms",
+        "offers EXTERNAL or SCRAM, which bring no password for the mail server, with mode = \"back\", where "
+        "the mail server verifies. Take them out, or use a helper.");
+  }
+  const bool can_name =
+      options.dialect == Dialect::Imap || options.dialect == Dialect::Submission || options.dialect == Dialect::Alpn;
+  if (!options.webmail.empty() && !can_name) {
+    listener.warning("webmail", "speaks " + std::string(dialect_word(options.dialect)) +
+                                    ", in which nobody can name an address: webmail changes nothing. Take it out.");
+  }
+}
+
 void check_pool_of(const Listener& listener) {
   const ListenerOptions& options = listener.options();
+  if (options.dialect == Dialect::Alpn) return check_pools_of(listener);
+  if (!options.pools.empty()) {
+    listener.problem("pools", "has pools, which only protocol = \"alpn\" chooses from. Set pool, or that protocol.");
+  }
   std::vector<std::string_view> names;
   for (const PoolOptions& pool : listener.draft.config.session.pools) {
     // A pool whose name is missing or wrong may be the one that is meant.
@@ -136,11 +196,14 @@ void check_pool_of(const Listener& listener) {
 void imply_pool(Draft& draft) {
   session::Options& options = draft.config.session;
   const std::string name = ListenerOptions{}.pool;
-  const bool wanted = std::any_of(options.listeners.begin(), options.listeners.end(),
-                                  [&](const ListenerOptions& listener) { return listener.pool == name; });
+  const auto wanted = std::find_if(
+      options.listeners.begin(), options.listeners.end(),
+      [&](const ListenerOptions& listener) { return listener.pool == name && listener.dialect != Dialect::Alpn; });
   const bool there = std::any_of(options.pools.begin(), options.pools.end(),
                                  [&](const PoolOptions& pool) { return pool.name == name; });
-  if (wanted && !there) options.pools.push_back({.name = name});
+  if (wanted != options.listeners.end() && !there) {
+    options.pools.push_back({.name = name, .dialect = wanted->dialect});
+  }
 }
 
 // Says where a value stood before, when it stands there twice.
@@ -176,6 +239,7 @@ void check_listeners(Draft& draft) {
     check_tls(listener);
     check_proxy_protocol(listener);
     check_pool_of(listener);
+    check_mechanisms(listener);
     const ListenerOptions& options = listener.options();
     // A name that was made from nothing but the protocol has a listener without addresses: a problem of its own.
     const Place* before = options.addresses.empty() ? nullptr : names.add(options.name, listener.place("name"));
@@ -195,6 +259,43 @@ void check_listeners(Draft& draft) {
   }
 }
 
+std::vector<Endpoint> addresses_of(const PoolOptions& pool) {
+  std::vector<Endpoint> addresses;
+  for (const session::MemberOptions& member : pool.members) {
+    if (member.address) addresses.push_back(*member.address);
+  }
+  return addresses;
+}
+
+void check_back_ways(Draft& draft, size_t index) {
+  const PoolOptions& pool = draft.config.session.pools[index];
+  const std::string label = "Pool " + quoted(pool.name);
+  const auto problem = [&](std::string_view name, const std::string& text) {
+    draft.problem(draft.place("pool", name, index), label + text);
+  };
+  if (pool.tls_certificate.empty() != pool.tls_key.empty()) {
+    problem(pool.tls_key.empty() ? "tls_certificate" : "tls_key",
+            " has only one of tls_certificate and tls_key. Add the other one.");
+  }
+  if (pool.xclient_login && (pool.dialect != Dialect::Submission || !pool.send_id)) {
+    problem("xclient_login",
+            " has xclient_login, which is for submission, together with send_id = true. Set that too, or "
+            "take it out.");
+  }
+  if (pool.slow_start > Duration::zero() && pool.balance != session::Balance::LeastSessions) {
+    draft.warning(draft.place("pool", "slow_start", index),
+                  label + " has slow_start, which changes nothing without balance = \"least-sessions\". Take it out.");
+  }
+  constexpr size_t pin_size = 44;  // 32 octets in base64
+  for (const std::string& pin : pool.tls_pins) {
+    if (pin.size() == pin_size && pin.ends_with('=') && !pin.ends_with("==")) continue;
+    problem("tls_pins", " has the pin " + quoted(pin) +
+                            ", which is no SHA-256 in base64 (44 characters). It is made by: " +
+                            "openssl x509 -in FILE -noout -pubkey | openssl pkey -pubin -outform der | "
+                            "openssl dgst -sha256 -binary | base64");
+  }
+}
+
 void check_pools(Draft& draft) {
   Seen<std::string> names;
   for (size_t i = 0; i < draft.config.session.pools.size(); ++i) {
@@ -206,17 +307,18 @@ void check_pools(Draft& draft) {
                                        ". Give one of them another name, or put all members into one.");
     }
     const Given* given = draft.find("pool", "members", i);
-    Seen<Endpoint> members;
+    Seen<std::string> members;
     for (size_t j = 0; j < pool.members.size(); ++j) {
-      if (members.add(pool.members[j], given->items[j]) == nullptr) continue;
+      if (members.add(pool.members[j].text(), given->items[j]) == nullptr) continue;
       draft.problem(given->items[j],
                     label + " has the member " + pool.members[j].text() + " twice. Take one of them out.");
     }
     const Given* tls = draft.find("pool", "tls", i);
     if (tls != nullptr && !tls->good) continue;
+    check_back_ways(draft, i);
     const bool helper_routes = draft.config.auth.mode == auth::Mode::Helper;
     if (pool.tls != auth::BackTls::None) {
-      if (!pool.tls_name.empty() || draft.find("pool", "tls_name", i) != nullptr) continue;
+      if (!pool.tls_pins.empty() || !pool.tls_name.empty() || draft.find("pool", "tls_name", i) != nullptr) continue;
       const std::string text = label + " speaks TLS and has no tls_name, without which no certificate can be verified";
       if (helper_routes) {
         draft.warning(place("tls"), text + ": only users whose route brings a tls_name can log in. Add tls_name.");
@@ -232,7 +334,8 @@ void check_pools(Draft& draft) {
       draft.warning(place(name), label + " has tls = \"none\", where " + std::string(name) +
                                      " changes nothing. Set tls = \"implicit\" or \"starttls\", or take it out.");
     }
-    if (const Endpoint* exposed = first_public(pool.members)) {
+    const std::vector<Endpoint> addresses = addresses_of(pool);
+    if (const Endpoint* exposed = first_public(addresses)) {
       draft.warning(place("tls"), label + " sends passwords in clear to " + exposed->text() +
                                       ", which is no private address. Set tls = \"implicit\" or \"starttls\".");
     }

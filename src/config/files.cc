@@ -137,8 +137,14 @@ void check_files(Draft& draft) {
     check_key({draft, "tls.certificate", "key", i, certificates[i].key});
   }
   const std::vector<session::PoolOptions>& pools = draft.config.session.pools;
-  for (size_t i = 0; i < pools.size(); ++i)
+  for (size_t i = 0; i < pools.size(); ++i) {
     check_certificates({draft, "pool", "tls_ca", i, pools[i].tls_ca});
+    check_certificates({draft, "pool", "tls_certificate", i, pools[i].tls_certificate});
+    check_key({draft, "pool", "tls_key", i, pools[i].tls_key});
+  }
+  const std::vector<session::ListenerOptions>& listeners = draft.config.session.listeners;
+  for (size_t i = 0; i < listeners.size(); ++i)
+    check_certificates({draft, "listen", "client_ca", i, listeners[i].client_ca});
 }
 
 }  // namespace postern::config

@@ -24,6 +24,15 @@ Field field(std::vector<Endpoint>& value) {
 Field field(std::vector<Network>& value) {
   return &value;
 }
+Field field(std::vector<session::MemberOptions>& value) {
+  return &value;
+}
+Field field(std::vector<std::string>& value) {
+  return &value;
+}
+Field field(protocol::Mechanisms& value) {
+  return &value;
+}
 
 template <typename Enum>
 requires std::is_enum_v<Enum> Field field(Enum& value) {
@@ -48,11 +57,16 @@ constexpr std::string_view kernel_words[] = {"auto", "floor"};
 constexpr std::string_view target_words[] = {"stderr", "syslog"};
 constexpr std::string_view level_words[] = {"error", "warning", "notice", "info", "debug"};
 constexpr std::string_view version_words[] = {"1.2", "1.3"};
-constexpr std::string_view dialect_words[] = {"imap"};
-constexpr std::string_view dialect_words_later[] = {"pop3", "submission", "sieve"};
+constexpr std::string_view dialect_words[] = {"imap", "pop3", "submission", "sieve"};
+constexpr std::string_view listener_words[] = {"imap", "pop3", "submission", "sieve", "alpn"};
 constexpr std::string_view front_tls_words[] = {"implicit", "starttls", "none"};
 constexpr std::string_view mode_words[] = {"helper", "back"};
 constexpr std::string_view back_tls_words[] = {"none", "starttls", "implicit"};
+constexpr std::string_view balance_words[] = {"order", "least-sessions", "user-hash"};
+constexpr std::string_view proxy_words[] = {"none", "v1", "v2"};
+// protocol::Mechanism without its first value, the command, which comes with PLAIN and LOGIN.
+constexpr std::string_view mechanism_words[] = {"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN",   "LOGIN",
+                                                "OAUTHBEARER",        "XOAUTH2",       "EXTERNAL"};
 
 constexpr Type truth{Kind::Bool};
 constexpr Type name{Kind::Name, 1, 64};
@@ -74,8 +88,20 @@ constexpr Type endpoints(uint64_t max) {
 constexpr Type networks(uint64_t max) {
   return {Kind::Networks, 0, max};
 }
-constexpr Type choice(std::span<const std::string_view> words, std::span<const std::string_view> later = {}) {
-  return {Kind::Choice, 0, 0, words, later};
+constexpr Type members(uint64_t max) {
+  return {Kind::Members, 1, max};
+}
+constexpr Type names(uint64_t max) {
+  return {Kind::Names, 1, max};
+}
+constexpr Type texts(uint64_t max) {
+  return {Kind::Texts, 0, max};
+}
+constexpr Type choice(std::span<const std::string_view> words) {
+  return {Kind::Choice, 0, 0, words};
+}
+constexpr Type choices(std::span<const std::string_view> words) {
+  return {Kind::Choices, 1, words.size(), words};
 }
 
 constexpr Section section_rows[] = {
@@ -90,7 +116,7 @@ constexpr Section section_rows[] = {
     {"listen", "A door for mail programs.", 256, [](Config& config) { config.session.listeners.emplace_back(); }},
     {"auth", "Who decides about logins."},
     {"auth.cache", "What is remembered of the helper's answers. No password is stored."},
-    {"pool", "Mail servers that hold the same mailboxes. They are tried in their order.", 10000,
+    {"pool", "Mail servers that hold the same mailboxes.", 10000,
      [](Config& config) { config.session.pools.emplace_back(); }},
     {"limits", "How much, how many, how long."},
 };
@@ -125,7 +151,9 @@ constexpr Setting rows[] = {
     {"tls.certificate", "key", file_path, INTO(tls.certificates.back().key),
      "A PEM file: the private key of the certificate, without a passphrase.", "", "\"/etc/postern/tls/mail.key\""},
 
-    {"listen", "protocol", choice(dialect_words, dialect_words_later), INTO_LISTENER(dialect), "What is spoken here."},
+    {"listen", "protocol", choice(listener_words), INTO_LISTENER(dialect),
+     "What is spoken here. alpn: each connection says by ALPN (RFC 7301) whether it speaks imap, pop3, smtp (for "
+     "submission) or managesieve; one that says nothing, or something else, is refused."},
     {"listen", "addresses", endpoints(64), INTO_LISTENER(addresses), "Where to listen: address and port.", "",
      "[\"0.0.0.0:993\", \"[::]:993\"]"},
     {"listen", "name", name, INTO_LISTENER(name), "The door's name in logs and in questions to the helper.",
@@ -136,6 +164,27 @@ constexpr Setting rows[] = {
      "Let passwords cross in clear, where tls is none or starttls. Only for networks that you trust as you trust the "
      "cable."},
     {"listen", "pool", name, INTO_LISTENER(pool), "Where users go whose route names no mail server and no other pool."},
+    {"listen", "pools", names(4), INTO_LISTENER(pools),
+     "With protocol = \"alpn\", in place of pool: one for each protocol that is served here.", "none",
+     "[\"imap\", \"pop3\"]"},
+    {"listen", "mechanisms", choices(mechanism_words), INTO_LISTENER(mechanisms),
+     "How mail programs may prove who they are. LOGIN and PLAIN bring the protocol's own login command with them. "
+     "EXTERNAL "
+     "needs client_ca; OAUTHBEARER, XOAUTH2 and SCRAM need a helper that knows them."},
+    {"listen", "client_ca", file_path, INTO_LISTENER(client_ca),
+     "A PEM file of roots. Mail programs are asked for a certificate and may log in with it (EXTERNAL); one that does "
+     "not "
+     "lead to these roots is refused.",
+     "no certificates are asked for", "\"/etc/postern/tls/users-ca.crt\""},
+    {"listen", "client_crl", file_path, INTO_LISTENER(client_crl), "A PEM file of the certificates that were revoked.",
+     "none is", "\"/etc/postern/tls/users.crl\""},
+    {"listen", "webmail", networks(1000), INTO_LISTENER(webmail),
+     "Hosts whose word counts when they name their user's address: IMAP ID x-originating-ip, submission XCLIENT.",
+     "none", "[\"192.0.2.80/32\"]"},
+    {"listen", "capabilities", texts(200), INTO_LISTENER(capabilities),
+     "Announced before login in place of what the health checks have learnt from the mail servers, each in the "
+     "protocol's own form.",
+     "what all mail servers of the pool say", "[\"SIZE 52428800\", \"8BITMIME\"]"},
     {"listen", "proxy_protocol", truth, INTO_LISTENER(proxy_protocol),
      "Every connection begins with a PROXY header, version 1 or 2, which tells the mail program's address."},
     {"listen", "trusted", networks(1000), INTO_LISTENER(trusted),
@@ -162,17 +211,45 @@ constexpr Setting rows[] = {
      "While the helper is down, an accepted login counts for this much longer."},
 
     {"pool", "name", name, INTO_POOL(name), "What listeners and the helper call it.", "", "\"default\""},
-    {"pool", "protocol", choice(dialect_words, dialect_words_later), INTO_POOL(dialect), "What its members speak."},
-    {"pool", "members", endpoints(1000), INTO_POOL(members), "The mail servers: address and port.", "",
-     "[\"192.0.2.10:143\", \"192.0.2.11:143\"]"},
+    {"pool", "protocol", choice(dialect_words), INTO_POOL(dialect), "What its members speak."},
+    {"pool", "members", members(1000), INTO_POOL(members),
+     "The mail servers: address or name, and port; behind it a weight may stand, as in \"store1.example.test:143 "
+     "weight=3\". A name stands for all of its addresses and is looked up again before each health check.",
+     "", "[\"192.0.2.10:143\", \"192.0.2.11:143\"]"},
+    {"pool", "balance", choice(balance_words), INTO_POOL(balance),
+     "order: the first member that is well. least-sessions: the one with the fewest sessions for its weight. "
+     "user-hash: "
+     "always the same one for a user, as long as it is well."},
+    {"pool", "sessions_max", count(0, 10000000), INTO_POOL(sessions_max),
+     "Sessions that one member may have; beyond it the next one is taken. 0: no limit."},
+    {"pool", "slow_start", duration(0, hour), INTO_POOL(slow_start),
+     "With least-sessions: a member that is back after a failed check gets its full share only after this time."},
+    {"pool", "check_interval", duration(0, hour), INTO_POOL(check_interval),
+     "How often each member is asked how it is and what it can do; 0: never. A member that does not answer is asked "
+     "last for a login."},
     {"pool", "tls", choice(back_tls_words), INTO_POOL(tls), "How the gate speaks TLS to the members."},
     {"pool", "tls_name", host, INTO_POOL(tls_name), "The name that must stand in the members' certificates.",
      "none: the route must bring it", "\"store.example.test\""},
     {"pool", "tls_ca", file_path, INTO_POOL(tls_ca), "A PEM file of roots that the members' certificates must lead to.",
      "the system's roots", "\"/etc/postern/tls/inner-ca.crt\""},
+    {"pool", "tls_pins", texts(20), INTO_POOL(tls_pins),
+     "The members' public keys, each as the base64 of its SHA-256 (as in RFC 7469). Then no CA and no name counts.",
+     "none", "[\"X3pGTSOuJeEVw989IJ/cEtXUEmy52zs1TZQrU06KUKg=\"]"},
+    {"pool", "tls_certificate", file_path, INTO_POOL(tls_certificate),
+     "A PEM file: the certificate that the gate shows to members that ask for one.", "none",
+     "\"/etc/postern/tls/gate.crt\""},
+    {"pool", "tls_key", file_path, INTO_POOL(tls_key), "A PEM file: the key of tls_certificate.", "none",
+     "\"/etc/postern/tls/gate.key\""},
     {"pool", "send_id", truth, INTO_POOL(send_id),
-     "Tell the mail server the mail program's address by IMAP ID, where it offers that. The mail server must trust the "
-     "gate with it."},
+     "Tell the mail server who the mail program is, where it offers that: by ID in IMAP, by XCLIENT in POP3 and "
+     "submission. The mail server must trust the gate with it."},
+    {"pool", "xclient_login", truth, INTO_POOL(xclient_login),
+     "Submission, with send_id: name the user by XCLIENT LOGIN, and send no password. The mail server must take the "
+     "gate's word for it."},
+    {"pool", "proxy_protocol", choice(proxy_words), INTO_POOL(proxy_protocol),
+     "Begin every connection with a PROXY header of that version, which tells the mail program's address; v2 also "
+     "tells "
+     "its TLS, the user and the session's name."},
     {"pool", "connect_timeout", duration(100 * ms, 5 * minute), INTO_POOL(connect_timeout),
      "How long to wait for one member's connection before the next is tried."},
     {"pool", "login_timeout", duration(100 * ms, 10 * minute), INTO_POOL(login_timeout),

@@ -26,15 +26,18 @@ enum class Kind : uint8_t {
   Path,       // from the root
   Endpoints,  // a list of "address:port"
   Networks,   // a list of "address/bits"
+  Members,    // a list of "host:port", with or without " weight=N" behind it
+  Choices,    // a list of some of the words
+  Names,      // a list of Name
+  Texts,      // a list of printable texts
 };
 
 struct Type {
   Kind kind;
-  // Inclusive. Count: the number; Duration: milliseconds; Size: bytes; Endpoints and Networks: entries; Path: bytes.
+  // Inclusive. Count: the number; Duration: milliseconds; Size: bytes; lists: entries; Path: bytes.
   uint64_t min = 0;
   uint64_t max = 0;
-  std::span<const std::string_view> words;  // Choice: in the order of the enum's values
-  std::span<const std::string_view> later;  // Choice: words that other versions know
+  std::span<const std::string_view> words;  // Choice and Choices: in the order of the enum's values
 };
 
 // An enum class of one byte, reached through unsigned char, which may alias anything.
@@ -44,7 +47,8 @@ struct ChoiceField {
 
 // Where a value goes.
 using Field =
-    std::variant<bool*, uint32_t*, Duration*, std::string*, std::vector<Endpoint>*, std::vector<Network>*, ChoiceField>;
+    std::variant<bool*, uint32_t*, Duration*, std::string*, std::vector<Endpoint>*, std::vector<Network>*,
+                 std::vector<session::MemberOptions>*, std::vector<std::string>*, protocol::Mechanisms*, ChoiceField>;
 
 struct Setting {
   std::string_view section;

@@ -24,6 +24,10 @@ std::string type_text(const Setting& setting) {
     case Kind::Path: return "path";
     case Kind::Endpoints: return "list of " + range + " addresses with ports";
     case Kind::Networks: return "list of " + range + " networks";
+    case Kind::Members: return "list of " + range + " hosts with ports";
+    case Kind::Choices: return "list of some of " + range;
+    case Kind::Names: return "list of " + range + " names";
+    case Kind::Texts: return "list of " + range + " texts";
   }
   return "";
 }
@@ -114,8 +118,7 @@ Both stand in quotes.
 An address stands with its port:
 .Li \(dq192.0.2.7:993\(dq
 or
-.Li \(dq[2001:db8::7]:993\(dq ;
-names are not looked up.
+.Li \(dq[2001:db8::7]:993\(dq .
 Paths begin with a slash.
 )";
 

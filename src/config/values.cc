@@ -37,6 +37,10 @@ std::string_view wanted(Kind kind) {
     case Kind::Path: return "a path in quotes";
     case Kind::Endpoints: return "a list of addresses in quotes";
     case Kind::Networks: return "a list of networks in quotes";
+    case Kind::Members: return "a list of hosts with ports in quotes";
+    case Kind::Choices: return "a list of words in quotes";
+    case Kind::Names: return "a list of names in quotes";
+    case Kind::Texts: return "a list of texts in quotes";
   }
   return "another value";
 }
@@ -66,6 +70,9 @@ struct Unit {
   uint64_t amount;
 };
 constexpr Unit duration_units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
+constexpr Unit plain_unit[] = {{"", 1}};
+// Of a member; enough to tell machines of different size apart.
+constexpr uint32_t weight_max = 1000;
 constexpr Unit size_units[] = {{"B", 1}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}};
 
 // A whole number with its unit. Too large for 64 bits is UINT64_MAX, which is out of every range.
@@ -133,10 +140,6 @@ bool read_size(const Reading& reading, uint32_t& into) {
   return true;
 }
 
-bool contains(std::span<const std::string_view> words, std::string_view word) {
-  return std::find(words.begin(), words.end(), word) != words.end();
-}
-
 bool read_choice(const Reading& reading, ChoiceField into) {
   if (!expect(reading, Value::Kind::Text)) return false;
   const Type& type = reading.setting.type;
@@ -145,11 +148,6 @@ bool read_choice(const Reading& reading, ChoiceField into) {
     if (type.words[i] != text) continue;
     *into.at = static_cast<unsigned char>(i);
     return true;
-  }
-  if (contains(type.later, text)) {
-    reading.wrong("is " + quoted(text) + "; this version serves " + range_text(reading.setting) +
-                  ". Take this section out, or change its protocol.");
-    return false;
   }
   const std::string_view meant = nearest(text, type.words);
   const std::string hint = meant.empty() ? "" : "; did you mean " + quoted(meant) + "?";
@@ -250,6 +248,18 @@ std::string endpoint_fault(std::string_view text) {
   return head + "is no address with a port. Write IPv4 as \"192.0.2.10:143\" and IPv6 as \"[2001:db8::10]:143\"";
 }
 
+std::string member_fault(std::string_view text) {
+  const size_t space = text.find(' ');
+  if (space == text.npos) {
+    const std::string fault = endpoint_fault(text);
+    // Names are welcome here.
+    if (text.find(':') != text.npos || Endpoint::parse(text, 143)) return fault;
+    return "has " + quoted(text) + ", which lacks its port. Write, for example, " + quoted(std::string(text) + ":143");
+  }
+  return "has " + quoted(text) + ", which is no host with a port. Behind it only a weight may stand: " +
+         quoted(std::string(text.substr(0, space)) + " weight=2") + ", from 1 to " + std::to_string(weight_max);
+}
+
 std::optional<Endpoint> parse_item(const std::string& text, const Endpoint*) {
   return Endpoint::parse(text);
 }
@@ -257,9 +267,50 @@ std::optional<Network> parse_item(const std::string& text, const Network*) {
   return Network::parse(text);
 }
 
+// "host:port", and perhaps " weight=3".
+std::optional<session::MemberOptions> parse_item(const std::string& text, const session::MemberOptions*) {
+  session::MemberOptions member;
+  const size_t space = text.find(' ');
+  const std::string where = text.substr(0, space);
+  if (space != text.npos) {
+    constexpr std::string_view mark = "weight=";
+    const std::string_view rest = std::string_view(text).substr(space + 1);
+    if (!rest.starts_with(mark)) return std::nullopt;
+    const std::optional<uint64_t> weight = parse_amount(rest.substr(mark.size()), plain_unit);
+    if (!weight || *weight == 0 || *weight > weight_max) return std::nullopt;
+    member.weight = static_cast<uint32_t>(*weight);
+  }
+  if ((member.address = Endpoint::parse(where))) {
+    member.host = member.address->address_text();
+    member.port = member.address->port;
+    return member;
+  }
+  const size_t colon = where.rfind(':');
+  if (colon == where.npos) return std::nullopt;
+  member.host = where.substr(0, colon);
+  const std::optional<uint64_t> port = parse_amount(std::string_view(where).substr(colon + 1), plain_unit);
+  const bool numeric = member.host.find_first_not_of("0123456789.") == member.host.npos;
+  if (!port || *port == 0 || *port > 65535 || numeric || !is_host(member.host, Type{Kind::Host, 1, 253})) {
+    return std::nullopt;
+  }
+  member.port = static_cast<uint16_t>(*port);
+  return member;
+}
+
+std::optional<std::string> parse_item(const std::string& text, const std::string*, const Type& type) {
+  if (type.kind == Kind::Names) return is_name(text, Type{Kind::Name, 1, 64}) ? std::optional(text) : std::nullopt;
+  const bool printable = std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
+  return printable && !text.empty() ? std::optional(text) : std::nullopt;
+}
+
 template <typename Item>
-std::string item_fault(const std::string& text) {
+std::string item_fault(const std::string& text, const Type& type) {
   if constexpr (std::is_same_v<Item, Endpoint>) return endpoint_fault(text);
+  if constexpr (std::is_same_v<Item, session::MemberOptions>) return member_fault(text);
+  if (type.kind == Kind::Names) {
+    return "has " + quoted(text) + ", which is no name: 1 to 64 letters, digits, \".\", \"-\" or \"_\"";
+  }
+  if (type.kind == Kind::Texts) return "has " + quoted(text) + ", which is empty or not printable ASCII";
   return "has " + quoted(text) +
          ", which is no network. Write an address, a slash and the number of leading bits, such as \"10.0.0.0/8\"";
 }
@@ -282,14 +333,46 @@ bool read_list(const Reading& reading, std::vector<Item>& into, Given& given) {
       good = false;
       continue;
     }
-    if (std::optional<Item> parsed = parse_item(item.text, static_cast<const Item*>(nullptr))) {
-      into.push_back(*parsed);
+    std::optional<Item> parsed;
+    if constexpr (std::is_same_v<Item, std::string>) {
+      parsed = parse_item(item.text, static_cast<const Item*>(nullptr), type);
+    } else {
+      parsed = parse_item(item.text, static_cast<const Item*>(nullptr));
+    }
+    if (parsed) {
+      into.push_back(*std::move(parsed));
       given.items.push_back(item.place);
       continue;
     }
-    one.wrong(item_fault<Item>(item.text) + ".");
+    one.wrong(item_fault<Item>(item.text, type) + ".");
     good = false;
   }
+  return good;
+}
+
+// Each word is one mechanism; the passwords' ones bring the protocol's own command with them.
+bool read_mechanisms(const Reading& reading, protocol::Mechanisms& into, Given& given) {
+  std::vector<std::string> words;
+  if (!read_list(reading, words, given)) return false;
+  const Type& type = reading.setting.type;
+  protocol::Mechanisms mechanisms;
+  bool good = true;
+  for (const std::string& word : words) {
+    const auto known = std::find(type.words.begin(), type.words.end(), word);
+    if (known == type.words.end()) {
+      const std::string_view meant = nearest(word, type.words);
+      reading.wrong("has " + quoted(word) + (meant.empty() ? "" : "; did you mean " + quoted(meant) + "?") +
+                    " It can have " + range_text(reading.setting) + ".");
+      good = false;
+      continue;
+    }
+    const auto mechanism = static_cast<protocol::Mechanism>(known - type.words.begin() + 1);
+    mechanisms.add(mechanism);
+    if (mechanism == protocol::Mechanism::Plain || mechanism == protocol::Mechanism::SaslLogin) {
+      mechanisms.add(protocol::Mechanism::Login);
+    }
+  }
+  into = mechanisms;
   return good;
 }
 
@@ -317,6 +400,9 @@ struct Reader {
   bool operator()(std::string* into) const { return read_string(reading, *into); }
   bool operator()(std::vector<Endpoint>* into) const { return read_list(reading, *into, given); }
   bool operator()(std::vector<Network>* into) const { return read_list(reading, *into, given); }
+  bool operator()(std::vector<session::MemberOptions>* into) const { return read_list(reading, *into, given); }
+  bool operator()(std::vector<std::string>* into) const { return read_list(reading, *into, given); }
+  bool operator()(protocol::Mechanisms* into) const { return read_mechanisms(reading, *into, given); }
   bool operator()(ChoiceField into) const { return read_choice(reading, into); }
 };
 
@@ -325,6 +411,13 @@ std::string item_text(const Endpoint& endpoint) {
 }
 std::string item_text(const Network& network) {
   return network.base.address_text() + "/" + std::to_string(network.prefix_bits);
+}
+
+std::string item_text(const session::MemberOptions& member) {
+  return member.text() + (member.weight == 1 ? "" : " weight=" + std::to_string(member.weight));
+}
+std::string item_text(const std::string& text) {
+  return text;
 }
 
 template <typename Item>
@@ -346,6 +439,15 @@ struct Writer {
   std::string operator()(const std::string* value) const { return value->empty() ? "" : quoted(*value); }
   std::string operator()(const std::vector<Endpoint>* value) const { return list_text(*value); }
   std::string operator()(const std::vector<Network>* value) const { return list_text(*value); }
+  std::string operator()(const std::vector<session::MemberOptions>* value) const { return list_text(*value); }
+  std::string operator()(const std::vector<std::string>* value) const { return list_text(*value); }
+  std::string operator()(const protocol::Mechanisms* value) const {
+    std::vector<std::string> words;
+    for (size_t i = 0; i < type.words.size(); ++i) {
+      if (value->has(static_cast<protocol::Mechanism>(i + 1))) words.emplace_back(type.words[i]);
+    }
+    return list_text(words);
+  }
   std::string operator()(ChoiceField value) const { return quoted(type.words[*value.at]); }
 };
 
@@ -373,12 +475,16 @@ std::string range_text(const Setting& setting) {
     case Kind::Duration:
     case Kind::Size: return "from " + amount_text(type.kind, type.min) + " to " + amount_text(type.kind, type.max);
     case Kind::Endpoints:
-    case Kind::Networks: return std::to_string(type.min) + " to " + std::to_string(type.max);
+    case Kind::Networks:
+    case Kind::Members:
+    case Kind::Names:
+    case Kind::Texts: return std::to_string(type.min) + " to " + std::to_string(type.max);
+    case Kind::Choices:
     case Kind::Choice: {
       std::vector<std::string> words;
       for (const std::string_view word : type.words)
         words.push_back(quoted(word));
-      return listed(words, "or");
+      return listed(words, type.kind == Kind::Choice ? "or" : "and");
     }
     case Kind::Bool:
     case Kind::Name:

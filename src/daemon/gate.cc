@@ -47,6 +47,7 @@ auth::KeyedHash make_keyed_hash() {
 Gate::Gate(config::Config config) : config_(std::move(config)) {}
 
 Gate::~Gate() {
+  checker_.reset();
   reactors_.clear();
   log_.stop();
 }
@@ -119,6 +120,13 @@ absl::Status Gate::start_reactors() {
         std::make_unique<reactor::Reactor>(std::move(options), setup_, listening_->of(number), *shared_));
     if (absl::Status status = reactors_.back()->start(); !status.ok()) return status;
   }
+  checker_ = std::make_unique<health::Checker>(
+      [this](const std::shared_ptr<const session::PoolViews>& views) {
+        for (const auto& reactor : reactors_)
+          reactor->post(reactor::Views{views});
+      },
+      [this](const LogLine& line) { log_.write(line); });
+  checker_->watch(setup_);
   if (uint64_t{sessions_each_} * count < config_.session.limits.sessions) {
     log(LogLine(Severity::Warning, "limits")
             .add("sessions", uint64_t{config_.session.limits.sessions})
@@ -227,6 +235,7 @@ void Gate::reload() {
   config_.reactor.drain_timeout = loaded.config->reactor.drain_timeout;
   log_.set_level(loaded.config->log.level);
   setup_ = setup;
+  checker_->watch(setup_);
   for (size_t number = 0; number < reactors_.size(); ++number) {
     reactors_[number]->post(reactor::Reload{setup_, listening_->of(static_cast<uint32_t>(number))});
   }

@@ -12,6 +12,7 @@
 #include "config/config.h"
 #include "control/log_sink.h"
 #include "daemon/listening.h"
+#include "health/checker.h"
 #include "reactor/reactor.h"
 #include "tls/tickets.h"
 
@@ -44,6 +45,7 @@ class Gate {
   std::shared_ptr<const session::Setup> setup_;
   std::unique_ptr<reactor::Shared> shared_;
   std::vector<std::unique_ptr<reactor::Reactor>> reactors_;
+  std::unique_ptr<health::Checker> checker_;  // uses the reactors
   uint32_t sessions_each_ = 0;
   bool draining_ = false;
 };

@@ -8,6 +8,7 @@
 
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_format.h"
 #include "base/secret.h"
 
@@ -47,7 +48,15 @@ void add_fault(std::string& faults, const absl::Status& status) {
   faults += std::string(status.message());
 }
 
-absl::StatusOr<std::unique_ptr<tls::FrontContext>> build_front(const config::Config& config, tls::TicketKeys& tickets) {
+void read_into(const std::string& path, std::string& text, std::string& faults) {
+  absl::StatusOr<Secret> file = read_file(path);
+  if (!file.ok()) return add_fault(faults, file.status());
+  text = std::string(file->reveal());
+}
+
+// The common one, or that of a listener which asks for certificates.
+absl::StatusOr<std::unique_ptr<tls::FrontContext>> build_front(const config::Config& config, tls::TicketKeys& tickets,
+                                                               const session::ListenerOptions* listener) {
   std::vector<tls::CertificatePem> certificates;
   std::string faults;
   for (const tls::CertificateOptions& options : config.tls.certificates) {
@@ -58,12 +67,40 @@ absl::StatusOr<std::unique_ptr<tls::FrontContext>> build_front(const config::Con
     if (!chain.ok() || !key.ok()) continue;
     certificates.push_back({options.chain, options.key, std::string(chain->reveal()), *std::move(key)});
   }
+  tls::ClientTrust clients;
+  if (listener != nullptr) {
+    clients.ca_name = listener->client_ca;
+    clients.crl_name = listener->client_crl;
+    read_into(listener->client_ca, clients.ca, faults);
+    if (!listener->client_crl.empty()) read_into(listener->client_crl, clients.crl, faults);
+  }
   if (!faults.empty()) return absl::NotFoundError(faults);
-  return tls::FrontContext::load(certificates, config.tls.min_version, tickets);
+  return tls::FrontContext::load(certificates, config.tls.min_version, tickets,
+                                 listener != nullptr ? &clients : nullptr);
 }
 
 absl::StatusOr<std::unique_ptr<tls::BackContext>> build_back(const session::PoolOptions& pool,
                                                              const config::Config& config) {
+  tls::BackTrust trust;
+  std::string faults;
+  for (const std::string& pin : pool.tls_pins) {
+    std::string& bytes = trust.pins.emplace_back();
+    // The checker has looked at its length; a wrong letter shows here.
+    if (!absl::Base64Unescape(pin, &bytes) || bytes.size() != tls::BackTrust::pin_size) {
+      faults += absl::StrFormat("pool \"%s\": the pin %s is no SHA-256 in base64", pool.name, pin);
+    }
+  }
+  if (!pool.tls_certificate.empty()) {
+    trust.own.chain_name = pool.tls_certificate;
+    trust.own.key_name = pool.tls_key;
+    read_into(pool.tls_certificate, trust.own.chain, faults);
+    absl::StatusOr<Secret> key = read_file(pool.tls_key);
+    if (!key.ok()) add_fault(faults, key.status());
+    if (key.ok()) trust.own.key = *std::move(key);
+  }
+  if (!faults.empty()) return absl::InvalidArgumentError(faults);
+  // Pinned keys need no authority.
+  if (!trust.pins.empty()) return tls::BackContext::load(trust, config.tls.min_version);
   std::string path = pool.tls_ca;
   if (path.empty()) {
     for (const char* candidate : system_ca_files) {
@@ -78,7 +115,9 @@ absl::StatusOr<std::unique_ptr<tls::BackContext>> build_back(const session::Pool
   }
   absl::StatusOr<Secret> ca = read_file(path);
   if (!ca.ok()) return ca.status();
-  return tls::BackContext::load(ca->reveal(), path, config.tls.min_version);
+  trust.ca_name = path;
+  trust.ca = std::string(ca->reveal());
+  return tls::BackContext::load(trust, config.tls.min_version);
 }
 
 std::string machine_name() {
@@ -94,13 +133,20 @@ absl::StatusOr<std::shared_ptr<const session::Setup>> build_setup(const config::
   setup->options = config.session;
   if (setup->options.hostname.empty()) setup->options.hostname = machine_name();
   setup->mode = config.auth.mode;
-  absl::StatusOr<std::unique_ptr<tls::FrontContext>> front = build_front(config, tickets);
+  absl::StatusOr<std::unique_ptr<tls::FrontContext>> front = build_front(config, tickets, nullptr);
   if (!front.ok()) return front.status();
   setup->front_tls = *std::move(front);
+  for (const session::ListenerOptions& listener : config.session.listeners) {
+    std::unique_ptr<tls::FrontContext>& own = setup->client_tls.emplace_back();
+    if (listener.client_ca.empty()) continue;
+    front = build_front(config, tickets, &listener);
+    if (!front.ok()) return front.status();
+    own = *std::move(front);
+  }
   for (const session::PoolOptions& options : config.session.pools) {
     session::Pool pool{options, nullptr};
     // A pool in clear that names its CA says so for the users whose route asks for TLS.
-    if (options.tls != auth::BackTls::None || !options.tls_ca.empty()) {
+    if (options.tls != auth::BackTls::None || !options.tls_ca.empty() || !options.tls_pins.empty()) {
       absl::StatusOr<std::unique_ptr<tls::BackContext>> back = build_back(options, config);
       if (!back.ok()) return back.status();
       pool.tls = *std::move(back);

@@ -145,6 +145,7 @@ absl::Status Daemon::serve() {
   options.verify = [](void* self, postern_helper*, postern_question* question) {
     static_cast<Daemon*>(self)->on_question(question);
   };
+  options.scram = options.verify;  // told apart by the question's op
   options.admit = [](void* self, const postern_peer* peer) { return static_cast<Daemon*>(self)->on_connection(*peer); };
   helper_ = postern_helper_new(&options);
   if (helper_ == nullptr) return absl::InternalError(std::string("cannot serve: ") + strerror(errno) + ".");
@@ -250,7 +251,8 @@ void Daemon::work(const Workers::Job& job) {
   if (std::chrono::steady_clock::now() - job.arrived > timeout) {
     decision.why = "the question has waited too long for a worker";
   } else {
-    decision = verifier()->verify(*job.question);
+    const bool is_scram = view(job.question->op) == "scram";
+    decision = is_scram ? verifier()->keys(*job.question) : verifier()->verify(*job.question);
   }
   answer(job.question, decision);
 }
@@ -262,6 +264,12 @@ void Daemon::answer(postern_question* question, const Decision& decision) {
   answer.result = decision.result;
   answer.reason = decision.reason;
   if (decision.result == POSTERN_OK) fill_route(decision.route, backs, answer);
+  if (decision.scram) {
+    answer.iterations = decision.scram->iterations;
+    answer.salt = {decision.scram->salt.data(), decision.scram->salt.size()};
+    answer.stored_key = {decision.scram->stored_key.reveal().data(), decision.scram->stored_key.size()};
+    answer.server_key = {decision.scram->server_key.reveal().data(), decision.scram->server_key.size()};
+  }
   if (decision.result == POSTERN_REJECT) {
     const std::lock_guard guard(lock_);
     answer.delay_ms = static_cast<uint32_t>(reject_delay_.count());

@@ -27,7 +27,7 @@ constexpr const char* usage =
     "       postern-auth user set USER OPTION ...        ... another route, or --disable, or --enable\n"
     "       postern-auth user passwd|del|show USER       ... a new password; gone; what is known\n"
     "       postern-auth user list                       ... everybody\n"
-    "       postern-auth hash [--scheme yescrypt|sha512|bcrypt|argon2id]\n"
+    "       postern-auth hash [--scheme yescrypt|sha512|bcrypt|argon2id|scram-sha-256]\n"
     "Options of user: -c FILE, --database FILE, --scheme SCHEME, --password-stdin, --back ADDRESS:PORT (again for a\n"
     "second one), --pool NAME, --back-user NAME, --back-password, --master-user NAME, --master-password, --tls none|\n"
     "starttls|implicit, --tls-name NAME, --mechanism LOGIN|PLAIN, --proxy-protocol v1|v2, --xclient no|yes,\n"

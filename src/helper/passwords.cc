@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "helper/scram.h"
 
 namespace postern::helper {
 namespace {
@@ -24,8 +25,9 @@ constexpr uint32_t argon2_lanes = 1;
 constexpr size_t argon2_salt_size = 16;
 constexpr size_t argon2_hash_size = 32;
 constexpr size_t bcrypt_size_max = 72;
+constexpr size_t scram_salt_size = 16;
 
-enum class Method : uint8_t { Crypt, Argon2, Plain };
+enum class Method : uint8_t { Crypt, Argon2, Scram, Plain };
 
 // A {SCHEME}, how it is computed, and the beginnings that its hashes may have.
 struct Prefix {
@@ -41,6 +43,7 @@ constexpr Prefix prefixes[] = {
     {"{SHA256-CRYPT}", Method::Crypt, {"$5$"}},
     {"{ARGON2ID}", Method::Argon2, {"$argon2id$"}},
     {"{ARGON2I}", Method::Argon2, {"$argon2i$"}},
+    {"{SCRAM-SHA-256}", Method::Scram, {}},
     {"{PLAIN}", Method::Plain, {}},
     {"{CLEARTEXT}", Method::Plain, {}},
 };
@@ -59,6 +62,7 @@ constexpr SchemeEntry schemes[] = {
     {Scheme::Sha512, "sha512", "{SHA512-CRYPT}", "$6$", 100000},
     {Scheme::Bcrypt, "bcrypt", "{BLF-CRYPT}", "$2b$", 10},
     {Scheme::Argon2id, "argon2id", "{ARGON2ID}", nullptr, 0},
+    {Scheme::ScramSha256, "scram-sha-256", "{SCRAM-SHA-256}", nullptr, 0},
 };
 
 const SchemeEntry& entry_of(Scheme scheme) {
@@ -73,7 +77,8 @@ bool begins_like(const Prefix& prefix, std::string_view hash) {
   for (const std::string_view begin : prefix.begins) {
     if (!begin.empty() && hash.starts_with(begin)) return true;
   }
-  return prefix.method == Method::Plain;
+  // Their words say it all.
+  return prefix.method == Method::Plain || prefix.method == Method::Scram;
 }
 
 bool equal_words(std::string_view left, std::string_view upper) {
@@ -107,7 +112,8 @@ struct Stored {
 Stored take_apart(std::string_view stored) {
   if (!stored.starts_with('{')) {
     for (const Prefix& prefix : prefixes) {
-      if (prefix.method != Method::Plain && begins_like(prefix, stored)) return {prefix.method, stored, ""};
+      const bool marked = prefix.method == Method::Crypt || prefix.method == Method::Argon2;
+      if (marked && begins_like(prefix, stored)) return {prefix.method, stored, ""};
     }
     return {Method::Crypt, stored, kind_of(stored) + " is weak or unknown"};
   }
@@ -158,6 +164,21 @@ Verification verify_crypt(const std::string& hash, std::string_view password) {
   if (computed.empty()) return cannot_say(kind_of(hash) + " is broken: libcrypt refuses it");
   const bool same = Secret(computed) == Secret(hash);
   return {whole && same ? Match::Yes : Match::No, ""};
+}
+
+Verification verify_scram(std::string_view hash, std::string_view password) {
+  const std::optional<ScramKeys> keys = read_scram(hash);
+  if (!keys) return cannot_say("the SCRAM keys are broken: iterations,salt,stored key,server key are wanted");
+  const std::optional<ScramKeys> made = make_scram(password, keys->salt, keys->iterations);
+  if (!made) return cannot_say("the SCRAM keys cannot be computed");
+  return {made->stored_key == keys->stored_key ? Match::Yes : Match::No, ""};
+}
+
+std::string hash_scram(std::string_view password) {
+  std::string salt(scram_salt_size, '\0');
+  if (getrandom(salt.data(), salt.size(), 0) != static_cast<ssize_t>(salt.size())) return "";
+  const std::optional<ScramKeys> keys = make_scram(password, std::move(salt), scram_iterations);
+  return keys ? write_scram(*keys) : "";
 }
 
 // The m= of an encoded Argon2 string; nullopt if it has none.
@@ -238,6 +259,7 @@ Verification Passwords::verify(std::string_view stored, std::string_view passwor
   switch (parts.method) {
     case Method::Crypt: return verify_crypt(std::string(parts.hash), password);
     case Method::Argon2: return verify_argon2(std::string(parts.hash), password);
+    case Method::Scram: return verify_scram(parts.hash, password);
     case Method::Plain: {
       const bool same = !parts.hash.empty() && Secret(parts.hash) == Secret(password);
       return {same ? Match::Yes : Match::No, ""};
@@ -266,6 +288,13 @@ void Passwords::verify_nobody(std::string_view password) {
   static_cast<void>(verify(nobody_, password.substr(0, password_size_max)));
 }
 
+std::optional<ScramKeys> Passwords::scram_keys(std::string_view stored) {
+  if (is_locked(stored)) return std::nullopt;
+  const Stored parts = take_apart(stored);
+  if (!parts.fault.empty() || parts.method != Method::Scram) return std::nullopt;
+  return read_scram(parts.hash);
+}
+
 absl::StatusOr<std::string> Passwords::hash(Scheme scheme, std::string_view password) {
   const SchemeEntry& entry = entry_of(scheme);
   if (password.empty()) return absl::InvalidArgumentError("The password is empty.");
@@ -278,7 +307,9 @@ absl::StatusOr<std::string> Passwords::hash(Scheme scheme, std::string_view pass
         "bcrypt looks at the first 72 bytes of a password only, and this one is longer. Choose another scheme.");
   }
   std::string hashed;
-  if (entry.setting == nullptr) {
+  if (scheme == Scheme::ScramSha256) {
+    hashed = hash_scram(password);
+  } else if (entry.setting == nullptr) {
     hashed = hash_argon2id(password);
   } else {
     char setting[CRYPT_GENSALT_OUTPUT_SIZE];

@@ -6,6 +6,7 @@
 //                         bcrypt $2a$ $2b$ $2y$, SHA-512 $6$, SHA-256 $5$; and Argon2's $argon2id$ and $argon2i$
 //   {BLF-CRYPT} {SHA512-CRYPT} {SHA256-CRYPT}   the same, of that one kind
 //   {ARGON2ID} {ARGON2I}  Argon2's encoded string
+//   {SCRAM-SHA-256}       see scram.h; the only form of which SCRAM logins can be verified
 //   {PLAIN} {CLEARTEXT}   the password itself
 //   empty, or beginning with "!" or "*"   a locked password (shadow(5)): nothing matches
 // Everything else is weak or unknown here, and then nobody can say whether the password was right: that is a failure,
@@ -23,14 +24,15 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "base/scram_keys.h"
 #include "base/secret.h"
 
 namespace postern::helper {
 
 // What new passwords are hashed with.
-enum class Scheme : uint8_t { Yescrypt, Sha512, Bcrypt, Argon2id };
+enum class Scheme : uint8_t { Yescrypt, Sha512, Bcrypt, Argon2id, ScramSha256 };
 
-// "yescrypt", "sha512", "bcrypt", "argon2id".
+// "yescrypt", "sha512", "bcrypt", "argon2id", "scram-sha-256".
 std::string_view scheme_word(Scheme scheme);
 std::optional<Scheme> parse_scheme(std::string_view word);
 
@@ -64,6 +66,8 @@ class Passwords {
   // Takes as long as verify() of a hash of the default scheme: for a user whom nobody knows, so that a stopwatch does
   // not tell who exists.
   void verify_nobody(std::string_view password);
+  // The keys in a stored hash for SCRAM; nothing: it is of another scheme, locked or broken.
+  static std::optional<ScramKeys> scram_keys(std::string_view stored);
   // A new hash with fresh salt and its {SCHEME}. Refuses empty passwords, those with a NUL, longer ones than
   // password_size_max, and with bcrypt those of more than 72 bytes.
   static absl::StatusOr<std::string> hash(Scheme scheme, std::string_view password);

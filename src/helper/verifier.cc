@@ -84,6 +84,31 @@ Decision Verifier::judge(Entry entry, const postern_question& question, const st
     if (verification.match == Match::CannotSay) return unavailable(std::move(verification.fault));
     if (verification.match == Match::No) return reject(POSTERN_REASON_CREDENTIALS, "wrong password");
   }
+  return admit(std::move(entry), question, user);
+}
+
+Decision Verifier::keys(const postern_question& question) {
+  if (!is_user_name(view(question.user))) return reject(POSTERN_REASON_CREDENTIALS, "no user name");
+  const std::string user = folded(view(question.user));
+  for (const std::unique_ptr<Source>& source : sources_) {
+    Lookup lookup = source->find(user);
+    if (std::holds_alternative<UnknownUser>(lookup)) continue;
+    Decision decision;
+    if (auto* failure = std::get_if<SourceFailure>(&lookup)) {
+      decision = unavailable(std::move(failure->text));
+    } else if (std::optional<ScramKeys> keys = Passwords::scram_keys(std::get<Entry>(lookup).hash.reveal())) {
+      decision = admit(std::get<Entry>(std::move(lookup)), question, user);
+      if (decision.result == POSTERN_OK) decision.scram = std::move(keys);
+    } else {
+      decision = reject(POSTERN_REASON_CREDENTIALS, "the password is not stored as {SCRAM-SHA-256}");
+    }
+    decision.source = source->name();
+    return decision;
+  }
+  return reject(POSTERN_REASON_CREDENTIALS, "unknown user");
+}
+
+Decision Verifier::admit(Entry entry, const postern_question& question, const std::string& user) {
   if (entry.disabled) return reject(POSTERN_REASON_DISABLED, "disabled");
   const std::string_view authzid = view(question.authzid);
   if (!authzid.empty() && folded(authzid) != user) {

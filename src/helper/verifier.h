@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,11 +17,12 @@ namespace postern::helper {
 struct Decision {
   postern_result result = POSTERN_UNAVAILABLE;
   postern_reason reason = POSTERN_REASON_CREDENTIALS;
-  Route route;                 // with POSTERN_OK; its user is written out
-  bool check_at_back = false;  // nobody has verified the password yet
-  bool vary_client = false;    // another address of the mail program may get another answer
-  std::string source;          // who decided; empty: nobody knew the user
-  std::string why;             // for the log: "unknown user", "wrong password"; without secrets
+  Route route;                     // with POSTERN_OK; its user is written out
+  bool check_at_back = false;      // nobody has verified the password yet
+  bool vary_client = false;        // another address of the mail program may get another answer
+  std::string source;              // who decided; empty: nobody knew the user
+  std::optional<ScramKeys> scram;  // the answer to keys()
+  std::string why;                 // for the log: "unknown user", "wrong password"; without secrets
 };
 
 class Verifier {
@@ -30,6 +32,9 @@ class Verifier {
   // From any thread, by several at once; takes as long as sources and hashes take. A user whom nobody knows takes as
   // long as one with a wrong password.
   Decision verify(const postern_question& question);
+  // The stored keys of the question's user, and where he goes if he proves that he knows the password. The same answer
+  // for all who have none: the gate goes on as if there were some.
+  Decision keys(const postern_question& question);
 
   const std::vector<std::unique_ptr<Source>>& sources() const { return sources_; }
 
@@ -37,6 +42,8 @@ class Verifier {
   Decision decide(const postern_question& question, const std::string& user);
   // Of a user whose source has been found.
   Decision judge(Entry entry, const postern_question& question, const std::string& user);
+  // The password, or its proof, is right: what else there is to say.
+  Decision admit(Entry entry, const postern_question& question, const std::string& user);
 
   std::vector<std::unique_ptr<Source>> sources_;
   Passwords passwords_;

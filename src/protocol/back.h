@@ -1,26 +1,20 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The face that each dialect's Back shows to the session: it logs in at a mail server.
+// Back: logs in at a mail server, or asks it what it can do. This file is the frame that all dialects share: lines and
+// their limits, the turn to TLS, the end. A dialect (imap/back.h, ...) adds the conversation.
 //
-// A Back is a pure machine, like a Front, and lives as long as the login at the mail server takes. Every dialect has a
-// class Back with these members:
-//
-//   Back(BackLogin login, BackIdentity identity, BackTlsPlan tls);
-//   void feed(std::string_view plaintext);
-//   BackEvent next();                 until it says NeedBytes; after LoggedIn, Refused and Failed it says nothing else
-//   void tls_started();               after TlsAgreed: the handshake is done, what is fed from now on came through TLS
-//   Failed closed() const;            the mail server ended the connection: what to report
-//   std::string take_unread();        after LoggedIn: what the mail server sent behind its OK, for the mail program
-//
-// The password is wiped as soon as the login has ended, in whatever way. No detail and no text of an event holds it,
-// even if the mail server sends it back.
+// A Back is a pure machine, like a Front, and lives as long as the login at the mail server takes. The password is wiped
+// as soon as the login has ended, in whatever way. No detail and no text of an event holds it, even if the mail server
+// sends it back.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
 
+#include "protocol/line/reader.h"
 #include "protocol/login.h"
 
 namespace postern::protocol {
@@ -47,6 +41,12 @@ struct Refused {
   bool definitive = true;  // false: another member of the pool may know better
 };
 
+// What a mail server can do, before login: the end of a probe. One capability a line, in the dialect's own form: IMAP
+// "IDLE", POP3 "TOP", SMTP "SIZE 1000000", ManageSieve "\"SIEVE\" \"fileinto\"". After STARTTLS it is what was said there.
+struct Learned {
+  std::string capabilities;
+};
+
 // How a login ended without the mail server's verdict on the user. The session may try the pool's next member; if there
 // is none, the mail program hears "not now", never "wrong password".
 enum class BackFailure : uint8_t {
@@ -68,6 +68,95 @@ struct Failed {
   std::string detail;  // a sentence for the log
 };
 
-using BackEvent = std::variant<NeedBytes, Send, TlsAgreed, LoggedIn, Refused, Failed>;
+using BackEvent = std::variant<NeedBytes, Send, TlsAgreed, LoggedIn, Refused, Learned, Failed>;
+
+class Back {
+ public:
+  // No line of a login is longer: capability lists stay under 2 KiB.
+  static constexpr size_t line_size_max = 8192;
+  // All of a login, literals included, and its lines. A mail server that greets with a novel is broken or no mail
+  // server.
+  static constexpr size_t login_size_max = 65536;
+  static constexpr size_t login_lines_max = 200;
+
+  Back(BackLogin login, BackIdentity identity, BackTlsPlan tls);
+  virtual ~Back() = default;
+  Back(const Back&) = delete;
+  Back& operator=(const Back&) = delete;
+
+  void feed(std::string_view plaintext);
+  // Until it says NeedBytes; after LoggedIn, Refused, Learned and Failed it says nothing else. Behind Learned the
+  // connection may be closed at once: the goodbye was sent.
+  BackEvent next();
+  // Only after TlsAgreed (CHECK): the handshake is done, what is fed from now on came through TLS.
+  void tls_started();
+  // The mail server ended the connection: what to report.
+  Failed closed() const;
+  // After LoggedIn: what the mail server sent behind its OK, for the mail program.
+  std::string take_unread() { return reader_.take_unread(); }
+
+ protected:
+  using Event = std::optional<BackEvent>;  // nullopt: read on
+
+  // ---- What a dialect has to say ----
+  // A whole line, without its end. It is wiped after the call. While skip() is under way no line comes.
+  virtual Event on_line(std::string_view line) = 0;
+  // TLS stands after TlsAgreed, and we have the word.
+  virtual BackEvent secured() = 0;
+  // What comes next from the mail server: "its greeting", for logs.
+  virtual std::string_view awaited() const = 0;
+  // Where any line may hold strings as literals (ManageSieve): the limits within which they are read as part of it. Here:
+  // a line is a line.
+  virtual std::optional<line::CommandLimits> literals() const { return std::nullopt; }
+
+  // ---- What a dialect may use ----
+  const BackLogin& login() const { return login_; }
+  const BackIdentity& identity() const { return identity_; }
+  bool wants_starttls() const { return tls_ == BackTlsPlan::StartTls && !secured_; }
+  // Throws away the next `size` octets (a literal), then goes on with lines; false: more than a login can need.
+  [[nodiscard]] bool skip(uint64_t size);
+  // The answer to STARTTLS was yes.
+  BackEvent tls_agreed();
+  BackEvent send(std::string_view line) const { return Send{Secret(line)}; }
+  BackEvent logged_in(Accepted accepted);
+  BackEvent refused(Refusal refusal, bool definitive);
+  BackEvent learned(std::string capabilities, std::string_view goodbye);
+  BackEvent fail(BackFailure failure, std::string detail);
+  // Whether a name or the password has one of these octets in it, which the dialect's own command cannot carry. A NUL
+  // no dialect can.
+  bool login_holds(std::string_view octets) const;
+  // The message of a SASL mechanism, in base64.
+  Secret client_message(Mechanism mechanism) const;
+  // Whether the text repeats the password, in a form in which we may have sent it. It may be a master's password, which
+  // the mail program must never see.
+  bool holds_password(std::string_view text) const;
+  // The mail server's words, fit for the mail program; empty where they hold the password.
+  std::string text_to_show(std::string_view text) const;
+
+ private:
+  enum class State : uint8_t {
+    Talking,
+    Tls,       // it agreed; not a byte may come before tls_started()
+    Secured,   // TLS stands and we have the word
+    Leaving,   // a probe has sent its goodbye, and Learned is due
+    LoggedIn,  // what is fed is the mail program's
+    Over,      // refused or failed; what is fed is dropped
+  };
+
+  Event next_line();
+  Event skip_octets();
+  void end(State state);
+
+  BackLogin login_;
+  BackIdentity identity_;
+  BackTlsPlan tls_;
+  State state_ = State::Talking;
+  line::Reader reader_;
+  size_t octets_left_ = 0;  // to be skipped
+  size_t size_ = 0;         // read so far
+  size_t lines_ = 0;
+  bool secured_ = false;
+  std::string learned_;
+};
 
 }  // namespace postern::protocol

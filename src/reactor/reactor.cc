@@ -51,6 +51,7 @@ Reactor::Reactor(ReactorOptions options, std::shared_ptr<const session::Setup> s
       now_(clock_now()),
       listening_(std::move(listening)) {
   surroundings_.setup = std::move(setup);
+  surroundings_.counts = &shared.counts;
 }
 
 Reactor::~Reactor() {

@@ -47,6 +47,7 @@ struct Shared {
   auth::Cache& cache;
   std::function<void(const LogLine&)> log;  // any thread; must not block
   std::atomic<uint32_t> sessions{0};        // for the limit on sessions
+  session::Counts counts;                   // of mail servers and users with a limit
 };
 
 struct ReactorOptions {
@@ -65,7 +66,11 @@ struct Drain {
   Duration timeout{0};  // how long relays may go on
 };
 struct Report {};
-using Command = std::variant<Reload, Drain, Report>;
+// What the health checks found.
+struct Views {
+  std::shared_ptr<const session::PoolViews> views;
+};
+using Command = std::variant<Reload, Drain, Report, Views>;
 
 class Reactor {
  public:
@@ -140,6 +145,7 @@ class Reactor {
   void obey(const Reload& reload);
   void obey(const Drain& drain);
   void obey(const Report& report);
+  void obey(const Views& views) { surroundings_.views = views.views; }
   void listen(uint32_t listening);
   void stop_listening(uint32_t listening);
   std::vector<Connection*> alive();

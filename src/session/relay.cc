@@ -37,6 +37,8 @@ void Session::passed(Side from, size_t size, Instant now) {
 bool Session::pass(Leg& from, Leg& to, uint64_t& count, std::span<const char> bytes) {
   if (!from.channel) {
     count += bytes.size();
+    if (filter() != nullptr)
+      return pass_filtered(&from == &front_ ? Side::Front : Side::Back, {bytes.data(), bytes.size()});
     if (to.channel) return to.channel.write({bytes.data(), bytes.size()}, to.out, surroundings_.pool);
     to.out.append(surroundings_.pool, {bytes.data(), bytes.size()});
     return true;
@@ -52,7 +54,7 @@ bool Session::pass_record(Leg& from, Leg& to, uint64_t& count, std::span<const c
   BlockPool& pool = surroundings_.pool;
   tls::Channel::Read read;
   bool passed = true;
-  if (!to.channel) {
+  if (!to.channel && filter() == nullptr) {
     // Straight into what will be sent.
     read = from.channel.read(record, to.out.reserve(pool, record.size()), from.out, pool);
     to.out.commit(read.size);
@@ -60,12 +62,43 @@ bool Session::pass_record(Leg& from, Leg& to, uint64_t& count, std::span<const c
   } else {
     Block* block = pool.take(record.size());
     read = from.channel.read(record, {block->data(), block->capacity}, from.out, pool);
-    if (read.size != 0) passed = to.channel.write({block->data(), read.size}, to.out, pool);
+    const std::string_view plain(block->data(), read.size);
+    if (read.size != 0)
+      passed = filter() != nullptr ? pass_filtered(&from == &front_ ? Side::Front : Side::Back, plain)
+                                   : to.channel.write(plain, to.out, pool);
     pool.give(block, false);
   }
   count += read.size;
   if (read.kind == tls::Channel::Read::Kind::Closed) from.ended = true;
   return passed && read.kind != tls::Channel::Read::Kind::Failed;
+}
+
+smtp::RelayFilter* Session::filter() {
+  auto* relaying = std::get_if<Relaying>(&state_);
+  if (relaying == nullptr || relaying->extras == nullptr || !relaying->extras->filter) return nullptr;
+  return &*relaying->extras->filter;
+}
+
+bool Session::relays_plain() const {
+  return relaying() && !front_.channel && !back_.channel && filter() == nullptr;
+}
+
+// Submission: commands and replies are looked at, mail is not.
+bool Session::pass_filtered(Side from, std::string_view plain) {
+  std::string to_front, to_back;
+  if (from == Side::Front) {
+    filter()->from_front(plain, to_back);
+  } else {
+    filter()->from_back(plain, to_front, to_back);
+  }
+  const auto send = [&](Leg& leg, std::string_view bytes) {
+    if (bytes.empty()) return true;
+    if (leg.channel) return leg.channel.write(bytes, leg.out, surroundings_.pool);
+    leg.out.append(surroundings_.pool, bytes);
+    return true;
+  };
+  const bool front_sent = send(front_, to_front);
+  return send(back_, to_back) && front_sent;
 }
 
 void Session::touch(Instant now) {

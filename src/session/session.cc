@@ -7,6 +7,8 @@
 
 #include "absl/strings/str_format.h"
 #include "base/check.h"
+#include "session/dialects.h"
+#include "tls/digest.h"
 #include "tls/random.h"
 
 namespace postern::session {
@@ -19,13 +21,23 @@ constexpr Duration flush_timeout = std::chrono::seconds(10);
 constexpr Duration notify_timeout = std::chrono::milliseconds(250);
 constexpr Duration finish_timeout = std::chrono::seconds(2);
 
-// The one application protocol that a dialect's listener serves (IANA's names).
-std::string_view alpn_of(Dialect dialect) {
-  switch (dialect) {
-    case Dialect::Imap: return "imap";
-  }
-  return {};
-}
+// A fatal alert no_application_protocol in clear (RFC 7301, section 3.2), for a mail program with which no handshake has
+// begun.
+constexpr std::string_view no_protocol_alert("\x15\x03\x03\x00\x02\x02\x78", 7);
+
+const sasl::Primitives primitives{
+    [](std::string_view text) { return tls::sha256(text); },
+    [](std::string_view key, std::string_view text) { return tls::hmac_sha256_text(key, text); },
+    [](std::span<char> bytes) { tls::random_bytes(bytes.data(), bytes.size()); },
+    [] {
+      static const std::string pepper = [] {
+        std::string bytes(32, '\0');
+        tls::random_bytes(bytes.data(), bytes.size());
+        return bytes;
+      }();
+      return std::string_view(pepper);
+    },
+};
 
 }  // namespace
 
@@ -62,12 +74,14 @@ Session::Session(Surroundings& surroundings, uint16_t listener, const Endpoint& 
       began_(now),
       deadline_(now + setup_->options.limits.handshake_timeout),
       login_deadline_(now + setup_->options.limits.login_timeout),
-      listener_(listener) {
+      listener_(listener),
+      dialect_(setup_->options.listeners[listener].dialect) {
   surroundings_.counters.accepted++;
   begin(over_limit, now);
 }
 
 Session::~Session() {
+  release_counts();
   front_.out.drop(surroundings_.pool, holds_secrets());
   back_.out.drop(surroundings_.pool, holds_secrets());
 }
@@ -106,12 +120,12 @@ void Session::begin(bool over_limit, Instant now) {
     // In clear the dialect has words for it; a TLS handshake for them would cost what the limit is to save.
     const bool in_clear = listener().tls != FrontTls::Implicit && !listener().proxy_protocol;
     if (in_clear) {
-      begin_login(false, {});
-      return finish(EndReason::SessionLimit, now, login()->front.bye("Too many sessions, try again later"));
+      const std::string words = make_front(dialect_, front_options({}))->bye("Too many sessions, try again later");
+      return finish(EndReason::SessionLimit, now, words);
     }
     return finish(EndReason::SessionLimit, now);
   }
-  if (!listener().proxy_protocol) return begin_front();
+  if (!listener().proxy_protocol) return begin_front({});
   const auto& trusted = listener().trusted;
   const bool is_trusted =
       std::any_of(trusted.begin(), trusted.end(), [&](const Network& net) { return net.contains(front_endpoint_); });
@@ -124,12 +138,12 @@ void Session::begin(bool over_limit, Instant now) {
   state_ = AwaitingProxyHeader{std::make_unique<proxy_header::Reader>()};
 }
 
-void Session::begin_front() {
+void Session::begin_front(FrontTlsFacts proxied) {
   if (listener().tls == FrontTls::Implicit) {
     enter(Handshaking{});
     return;
   }
-  begin_login(false, {});
+  begin_login(false, std::move(proxied));
 }
 
 void Session::take_proxy_header(std::span<const char>& bytes, Instant now) {
@@ -144,12 +158,14 @@ void Session::take_proxy_header(std::span<const char>& bytes, Instant now) {
     return finish(EndReason::ProxyHeader, now);
   }
   const auto& header = std::get<proxy_header::Header>(step);
+  FrontTlsFacts facts;
   bytes = bytes.subspan(header.consumed);
   if (const auto* proxied = std::get_if<proxy_header::Proxied>(&header.from)) {
     front_endpoint_ = proxied->source;
     local_endpoint_ = proxied->destination;
+    if (proxied->tls) facts = {proxied->sni, proxied->tls_version.empty() ? "TLS" : proxied->tls_version, {}, {}};
   }
-  begin_front();
+  begin_front(std::move(facts));
 }
 
 void Session::received(Side side, std::span<const char> bytes, Instant now) {
@@ -204,8 +220,20 @@ bool Session::make_channel(std::span<const char>& bytes, Instant now) {
     return false;
   }
   const tls::ClientHello& hello = opening.hello.hello();
-  const std::string_view alpn = hello.alpn.empty() ? std::string_view() : alpn_of(listener().dialect);
-  front_.channel = tls::Channel::open_front(setup_->front_tls->choose(hello), alpn);
+  if (listener().dialect == Dialect::Alpn) {
+    const std::optional<Dialect> chosen = chosen_dialect(hello);
+    if (!chosen) {
+      front_.out.append(surroundings_.pool, no_protocol_alert);
+      handshake_failed(tls::Failure::WrongProtocol, now);
+      return false;
+    }
+    dialect_ = *chosen;
+  }
+  const std::string_view alpn = hello.alpn.empty() ? std::string_view() : alpn_of(dialect_);
+  const tls::Certificate& certificate = setup_->front_of(listener_).choose(hello);
+  const bool binds = listener().mechanisms.has(protocol::Mechanism::ScramSha256Plus);
+  if (binds) std::get<Handshaking>(state_).end_point = certificate.end_point;
+  front_.channel = tls::Channel::open_front(certificate, alpn, {.exporter_binding = binds});
   if (!front_.channel) {
     handshake_failed(tls::Failure::Internal, now);
     return false;
@@ -223,8 +251,23 @@ bool Session::handshake_stepped(tls::Channel::Step step, Instant now) {
   surroundings_.counters.handshakes++;
   if (front_.channel.resumed()) surroundings_.counters.handshakes_resumed++;
   auto& handshaking = std::get<Handshaking>(state_);
-  begin_login(handshaking.after_starttls, handshaking.opening->hello.hello().server_name);
+  begin_login(handshaking.after_starttls, tls_facts(handshaking));
   return false;
+}
+
+FrontTlsFacts Session::tls_facts(Handshaking& handshaking) {
+  FrontTlsFacts facts;
+  facts.sni = handshaking.opening->hello.hello().server_name;
+  tls::Findings findings = front_.channel.take_findings();
+  if (findings.peer) {
+    facts.certificate = {std::move(findings.peer->subject), std::move(findings.peer->common_name),
+                         std::move(findings.peer->email), std::move(findings.peer->fingerprint)};
+  }
+  if (!findings.exporter_binding.empty())
+    facts.bindings.push_back({"tls-exporter", std::move(findings.exporter_binding)});
+  if (!handshaking.end_point.empty())
+    facts.bindings.push_back({"tls-server-end-point", std::move(handshaking.end_point)});
+  return facts;
 }
 
 void Session::handshake_failed(tls::Failure failure, Instant now) {
@@ -245,21 +288,63 @@ void Session::handshake_failed(tls::Failure failure, Instant now) {
 
 // ---- The dialect's front -------------------------------------------------------------------------------------------
 
-void Session::begin_login(bool after_starttls, std::string sni) {
-  const bool tls_active = static_cast<bool>(front_.channel);
+std::optional<Dialect> Session::chosen_dialect(const tls::ClientHello& hello) const {
+  for (const std::string& offered : hello.alpn) {
+    const std::optional<Dialect> dialect = dialect_of_alpn(offered);
+    if (!dialect) continue;
+    for (const std::string& name : listener().pools) {
+      const Pool* const pool = setup_->pool(name);
+      if (pool != nullptr && pool->options.dialect == *dialect) return dialect;
+    }
+  }
+  return std::nullopt;
+}
+
+// What may be offered on this connection: the listener's list, without what the connection cannot carry.
+sasl::Means Session::means(const FrontTlsFacts& tls) const {
+  sasl::Means means;
+  means.mechanisms = listener().mechanisms;
+  means.primitives = &primitives;
+  if (tls.certificate.fingerprint.empty()) means.mechanisms.remove(protocol::Mechanism::External);
+  if (tls.bindings.empty()) means.mechanisms.remove(protocol::Mechanism::ScramSha256Plus);
+  if (means.mechanisms.has(protocol::Mechanism::ScramSha256Plus)) means.channel_bindings = tls.bindings;
+  return means;
+}
+
+protocol::FrontOptions Session::front_options(const FrontTlsFacts& tls) const {
+  const bool tls_active = front_.channel || !tls.version.empty();
   protocol::FrontOptions options;
   options.hostname = setup_->options.hostname;
   options.tls_active = tls_active;
   options.starttls_offered = listener().tls == FrontTls::StartTls;
   options.login_allowed = tls_active || listener().login_without_tls;
+  options.means = means(tls);
+  options.learned = learned();
+  options.may_name_address = std::any_of(listener().webmail.begin(), listener().webmail.end(),
+                                         [&](const Network& net) { return net.contains(front_endpoint_); });
   options.line_size = limits().line_size;
   options.literal_size = limits().literal_size;
   options.bad_commands = limits().bad_commands;
   options.login_attempts = limits().login_attempts;
-  auto login = std::make_unique<Login>(std::move(options));
-  login->sni = std::move(sni);
-  // After STARTTLS no greeting comes again (RFC 9051, section 6.2.1).
-  if (!after_starttls) say(front_, login->front.greeting());
+  return options;
+}
+
+// What the mail servers can do, as far as it is known before the user is.
+std::string Session::learned() const {
+  std::string lines;
+  for (const std::string& capability : listener().capabilities)
+    lines.append(lines.empty() ? "" : "\n").append(capability);
+  if (!lines.empty()) return lines;
+  const Pool* const pool = setup_->pool(listener_pool());
+  return pool == nullptr ? std::string() : view(*pool).learned;
+}
+
+void Session::begin_login(bool after_starttls, FrontTlsFacts tls) {
+  protocol::FrontOptions options = front_options(tls);
+  options.after_starttls = after_starttls;
+  auto login = std::make_unique<Login>(make_front(dialect_, std::move(options)));
+  login->tls = std::move(tls);
+  say(front_, login->front->greeting());
   enter(LoggingIn{std::move(login)});
   deadline_ = login_deadline_;
 }
@@ -277,7 +362,7 @@ Login* Session::login() {
 }
 
 void Session::take_front_plain(std::span<const char> bytes, Instant now) {
-  imap::Front& front = login()->front;
+  protocol::Front& front = *login()->front;
   if (!front_.channel) {
     front.feed({bytes.data(), bytes.size()});
     return steer_front(now);
@@ -305,11 +390,13 @@ void Session::take_front_plain(std::span<const char> bytes, Instant now) {
 // Asks the dialect for one event after the other, as long as nobody else has the word.
 void Session::steer_front(Instant now) {
   while (std::holds_alternative<LoggingIn>(state_)) {
-    protocol::FrontEvent event = login()->front.next();
+    protocol::FrontEvent event = login()->front->next();
     if (auto* reply = std::get_if<protocol::Reply>(&event)) {
       say(front_, reply->bytes);
     } else if (auto* wish = std::get_if<protocol::Login>(&event)) {
       begin_verifying(std::move(wish->credentials), now);
+    } else if (auto* wanted = std::get_if<protocol::WantsKeys>(&event)) {
+      ask_for_keys(*wanted);
     } else if (auto* start = std::get_if<protocol::StartTls>(&event)) {
       if (start->dropped != 0) {
         log(Severity::Warning, "starttls")
@@ -378,6 +465,7 @@ void Session::finish(EndReason reason, Instant now, std::string_view last_words)
   say(front_, last_words);
   if (front_.channel) front_.channel.close(front_.out, surroundings_.pool);
   log_end(now);
+  release_counts();
   enter(Closing{});
   setup_.reset();
   back_attempt_ = 0;
@@ -392,6 +480,7 @@ void Session::abandon(EndReason reason, Instant now) {
     log_end(now);
     setup_.reset();
   }
+  release_counts();
   state_ = Closing{Closing::Phase::Over};
   back_attempt_ = 0;
   deadline_ = instant_never;
@@ -424,7 +513,7 @@ void Session::due(Instant now) {
   if (std::holds_alternative<Relaying>(state_)) return finish(EndReason::IdleTimeout, now);
   if (now >= login_deadline_) {
     Login* const present = login();
-    const std::string words = present == nullptr ? std::string() : present->front.bye("Login timed out");
+    const std::string words = present == nullptr ? std::string() : present->front->bye("Login timed out");
     return finish(present == nullptr ? EndReason::HandshakeTimeout : EndReason::LoginTimeout, now, words);
   }
   if (auto* delaying = std::get_if<Delaying>(&state_)) {
@@ -441,7 +530,7 @@ void Session::due(Instant now) {
 void Session::drain(Instant now) {
   if (std::holds_alternative<Relaying>(state_) || std::holds_alternative<Closing>(state_)) return;
   Login* const present = login();
-  finish(EndReason::Drained, now, present == nullptr ? std::string() : present->front.bye("The gate is going down"));
+  finish(EndReason::Drained, now, present == nullptr ? std::string() : present->front->bye("The gate is going down"));
 }
 
 void Session::stop(Instant now) {
@@ -460,7 +549,21 @@ void Session::log_end(Instant now) {
     line.add("out", relaying->bytes_out);
   }
   if (front_.channel) line.add("tls", front_.channel.version());
+  line.add("protocol", protocol_word());
   line.add("seconds", static_cast<uint64_t>(seconds)).add("reason", end_word(end_reason_));
+}
+
+// Before the state is left that holds the user's name.
+void Session::release_counts() {
+  if (std::exchange(holds_member_, false)) surroundings_.counts->release(back_endpoint_);
+  std::string* counted = nullptr;
+  if (Login* present = login()) counted = &present->counted_user;
+  if (auto* relaying = std::get_if<Relaying>(&state_); relaying != nullptr && relaying->extras != nullptr) {
+    counted = &relaying->extras->counted_user;
+  }
+  if (counted == nullptr || counted->empty()) return;
+  surroundings_.counts->release_user(*counted);
+  counted->clear();
 }
 
 // ---- Wishes --------------------------------------------------------------------------------------------------------
@@ -486,12 +589,13 @@ Plan Session::plan() const {
   if (std::holds_alternative<Relaying>(state_)) {
     // A slow reader stops the reading on the other side; so a direction never holds more than two blocks.
     plan.receive_front = !front_.ended && back_.out.waiting_size() == 0;
+    if (const smtp::RelayFilter* present = filter()) plan.receive_front &= present->wants_front_bytes();
     plan.receive_back = !back_.ended && front_.out.waiting_size() == 0;
     plan.finish_back = front_.ended;
     return plan;
   }
   plan.receive_front = !front_.ended && front_.out.waiting_size() < unsent_answers_max;
-  if (const Login* present = login()) plan.receive_front &= present->front.wants_bytes();
+  if (const Login* present = login()) plan.receive_front &= present->front->wants_bytes();
   plan.receive_back = std::holds_alternative<LoggingInBack>(state_) && !back_.ended;
   return plan;
 }

@@ -85,7 +85,7 @@ class Session {
   // Whether what is in flight and in the receive buffers may hold passwords, so that the reactor wipes them.
   bool holds_secrets() const { return !std::holds_alternative<Relaying>(state_); }
   // A relay without TLS on either side: its bytes need not be seen.
-  bool relays_plain() const { return relaying() && !front_.channel && !back_.channel; }
+  bool relays_plain() const;
   // The question for the helper, once.
   std::optional<auth::Question> take_question();
   // Where to connect; valid while the plan has a back attempt.
@@ -96,6 +96,7 @@ class Session {
   uint64_t id() const { return id_; }
   // Sixteen hexadecimal digits: the session's name in every log line and for the helper and the mail server.
   std::string id_text() const;
+  Dialect dialect() const { return dialect_; }
   std::string_view state_name() const { return state_word(state_.index()); }
   bool relaying() const { return std::holds_alternative<Relaying>(state_); }
 
@@ -117,20 +118,33 @@ class Session {
   // session.cc: the front until the relay.
   void begin(bool over_limit, Instant now);
   void take_proxy_header(std::span<const char>& bytes, Instant now);
-  void begin_front();
+  void begin_front(FrontTlsFacts proxied);
   void shake_hands(std::span<const char>& bytes, Instant now);
   bool make_channel(std::span<const char>& bytes, Instant now);
   bool handshake_stepped(tls::Channel::Step step, Instant now);
   void handshake_failed(tls::Failure failure, Instant now);
-  void begin_login(bool after_starttls, std::string sni);
+  void begin_login(bool after_starttls, FrontTlsFacts tls);
+  FrontTlsFacts tls_facts(Handshaking& handshaking);
+  protocol::FrontOptions front_options(const FrontTlsFacts& tls) const;
+  sasl::Means means(const FrontTlsFacts& tls) const;
+  std::string learned() const;
+  // Which dialect the mail program asked for by ALPN; nothing: none that is served here.
+  std::optional<Dialect> chosen_dialect(const tls::ClientHello& hello) const;
   void take_front_plain(std::span<const char> bytes, Instant now);
   void steer_front(Instant now);
   void say(Leg& leg, std::string_view plain);
+  // As in the configuration and for the helper: "imap".
+  std::string_view protocol_word() const { return dialect_word(dialect_); }
   Login* login();
   const Login* login() const { return const_cast<Session*>(this)->login(); }
 
   // login.cc: from the credentials to the relay.
   void begin_verifying(protocol::Credentials credentials, Instant now);
+  void ask_for_keys(const protocol::WantsKeys& wanted);
+  void take_keys(auth::Verdict verdict, Instant now);
+  void take_proof(Instant now);
+  void note_said(Login& login);
+  bool is_route_usable(const Login& login);
   auth::Question make_question(const Login& login) const;
   void choose_route(auth::Route route, Instant now);
   // `why`: for the log alone, in place of the refusal's text.
@@ -145,13 +159,22 @@ class Session {
   void back_tls_failed(Instant now);
   void steer_back(Instant now);
   void begin_relay(const protocol::Accepted& accepted, Instant now);
-  const Pool* pool() const;
+  const Pool* pool_of(const auth::Route& route) const;
+  const std::string& listener_pool() const;
+  PoolView view(const Pool& pool) const;
+  void release_counts();
+  protocol::BackIdentity identity(const Login& login) const;
+  protocol::BackLogin back_login(const Login& login) const;
+  void say_proxy_header(const Login& login);
   auth::BackTls back_tls() const;
 
   // relay.cc
   void relay(Side from, std::span<const char> bytes, Instant now);
   bool pass(Leg& from, Leg& to, uint64_t& count, std::span<const char> bytes);
   bool pass_record(Leg& from, Leg& to, uint64_t& count, std::span<const char> record);
+  bool pass_filtered(Side from, std::string_view plain);
+  smtp::RelayFilter* filter();
+  const smtp::RelayFilter* filter() const { return const_cast<Session*>(this)->filter(); }
   void relay_ended(Side side, Instant now);
   void touch(Instant now);
 
@@ -176,6 +199,8 @@ class Session {
   uint32_t back_attempt_ = 0;
   uint32_t back_attempts_ = 0;  // made so far
   uint16_t listener_;
+  Dialect dialect_;            // Alpn until the handshake has told
+  bool holds_member_ = false;  // counted at back_endpoint_
   EndReason end_reason_ = EndReason::FrontClosed;
 };
 

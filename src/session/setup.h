@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "auth/options.h"
@@ -22,8 +23,13 @@ struct Setup {
   Options options;
   auth::Mode mode = auth::Mode::Helper;
   std::unique_ptr<tls::FrontContext> front_tls;
+  // By listener: those that ask for certificates have one of their own; null, or not there: the common one.
+  std::vector<std::unique_ptr<tls::FrontContext>> client_tls;
   absl::flat_hash_map<std::string, Pool> pools;  // by name
 
+  const tls::FrontContext& front_of(size_t listener) const {
+    return listener < client_tls.size() && client_tls[listener] != nullptr ? *client_tls[listener] : *front_tls;
+  }
   // Null: no such pool, which only a helper's answer can ask for.
   const Pool* pool(const std::string& name) const {
     const auto found = pools.find(name);

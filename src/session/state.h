@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -13,6 +14,7 @@
 #include "base/endpoint.h"
 #include "protocol/login.h"
 #include "protocol/proxy_header/reader.h"
+#include "protocol/smtp/relay_filter.h"
 #include "session/login.h"
 #include "tls/client_hello.h"
 #include "tls/records.h"
@@ -32,6 +34,7 @@ struct Handshaking {
   };
   std::unique_ptr<Opening> opening = std::make_unique<Opening>();
   bool after_starttls = false;
+  std::string end_point;  // of the certificate that was chosen, where SCRAM-SHA-256-PLUS is offered
 };
 
 // The dialect's front talks to the mail program.
@@ -64,9 +67,15 @@ struct LoggingInBack {
 
 // Bytes pass in both directions.
 struct Relaying {
+  // Few sessions need one of these.
+  struct Extras {
+    std::optional<smtp::RelayFilter> filter;  // submission
+    std::string counted_user;                 // whose limit of sessions this one is counted under
+  };
   std::string user;
   uint64_t bytes_in = 0;
   uint64_t bytes_out = 0;
+  std::unique_ptr<Extras> extras;
 };
 
 // Nothing new comes in. Flushing: the last bytes are on their way. Lingering: they are out, close_notify with them; the

@@ -9,7 +9,10 @@
 #include "base/block_pool.h"
 #include "base/log_line.h"
 #include "session/back_health.h"
+#include "session/counts.h"
+#include "session/pool_view.h"
 #include "session/setup.h"
+#include "tls/sessions.h"
 
 namespace postern::session {
 
@@ -31,9 +34,12 @@ struct Counters {
 struct Surroundings {
   BlockPool pool;
   BackHealth health;
+  tls::BackSessions back_sessions;
   Counters counters;
-  std::shared_ptr<const Setup> setup;  // what new sessions take
-  std::vector<LogLine> logs;           // the reactor carries them out after each event
+  std::shared_ptr<const Setup> setup;      // what new sessions take
+  std::shared_ptr<const PoolViews> views;  // of the setup's pools; null: as the configuration says
+  Counts* counts = nullptr;                // the process's
+  std::vector<LogLine> logs;               // the reactor carries them out after each event
 };
 
 }  // namespace postern::session

@@ -2,9 +2,11 @@
 #include "tls/channel.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/copy.h"
 #include "base/secret.h"
+#include "tls/handshake.h"
 #include "tls/inside.h"
 #include "tls/library.h"
 
@@ -19,7 +21,7 @@ constexpr char content_alert = 21;
 constexpr size_t clear_alert_size = RecordReader::header_size + 2;
 
 Failure failure_of(int library_error) {
-  // The errors of certificate parsing have a range of their own; only a mail server shows us one.
+  // The errors of certificate parsing have a range of their own.
   if (library_error <= ASN_PARSE_E && library_error >= ASN_ALT_NAME_E) return Failure::CertificateRefused;
   switch (library_error) {
     case VERSION_ERROR: return Failure::VersionTooOld;
@@ -50,6 +52,7 @@ Failure failure_of(int library_error) {
     case ECC_KEY_SIZE_E:
     case PEER_KEY_ERROR:
     case VERIFY_SIGN_ERROR:
+    case SIG_VERIFY_E:
     case NO_PEER_CERT:
     case VERIFY_CERT_ERROR: return Failure::CertificateRefused;
     case MEMORY_E:
@@ -67,7 +70,12 @@ int alert_of(Failure failure) {
     case Failure::WrongProtocol: return no_application_protocol;
     case Failure::BadRecord: return unexpected_message;
     case Failure::CertificateRefused:
-    case Failure::WrongName: return bad_certificate;
+    case Failure::WrongName:
+    case Failure::PinMismatch:
+    case Failure::ClientCertificateRefused: return bad_certificate;
+    case Failure::ClientCertificateExpired: return certificate_expired;
+    case Failure::ClientCertificateRevoked: return certificate_revoked;
+    case Failure::ClientRevocationUnknown: return certificate_unknown;
     case Failure::Internal: return internal_error;
     case Failure::None:
     case Failure::NotTls:
@@ -123,6 +131,10 @@ void Channel::Free::operator()(WOLFSSL* ssl) const {
   wolfSSL_free(ssl);
 }
 
+void Channel::Free::operator()(HandshakeNotes* notes) const {
+  delete notes;
+}
+
 std::string_view failure_word(Failure failure) {
   switch (failure) {
     case Failure::None: return "none";
@@ -136,6 +148,11 @@ std::string_view failure_word(Failure failure) {
     case Failure::Renegotiation: return "renegotiation";
     case Failure::CertificateRefused: return "certificate-refused";
     case Failure::WrongName: return "wrong-name";
+    case Failure::PinMismatch: return "pin-mismatch";
+    case Failure::ClientCertificateRefused: return "client-certificate-refused";
+    case Failure::ClientCertificateExpired: return "client-certificate-expired";
+    case Failure::ClientCertificateRevoked: return "client-certificate-revoked";
+    case Failure::ClientRevocationUnknown: return "client-revocation-unknown";
     case Failure::Internal: return "internal";
   }
   return "unknown";
@@ -143,10 +160,16 @@ std::string_view failure_word(Failure failure) {
 
 Channel::~Channel() = default;
 
-Channel Channel::open_front(const Certificate& certificate, std::string_view alpn) {
+Channel Channel::open_front(const Certificate& certificate, std::string_view alpn, FrontWishes wishes) {
   Channel channel;
   channel.ssl_.reset(wolfSSL_new(certificate.context.get()));
   if (!channel.ssl_) return channel;
+  if (certificate.asks_for_certificates || wishes.exporter_binding) {
+    channel.notes_.reset(new HandshakeNotes{.ssl = channel.ssl_.get(),
+                                            .asks_for_certificate = certificate.asks_for_certificates,
+                                            .wants_exporter = wishes.exporter_binding});
+    prepare(*channel.notes_);
+  }
   if (!alpn.empty()) {
     std::string name(alpn);
     if (wolfSSL_UseALPN(channel.ssl_.get(), name.data(), static_cast<unsigned>(name.size()),
@@ -157,23 +180,82 @@ Channel Channel::open_front(const Certificate& certificate, std::string_view alp
   return channel;
 }
 
-Channel Channel::open_back(const BackContext& context, std::string_view name) {
+namespace {
+
+bool set_name(WOLFSSL* ssl, const ServerName& name) {
+  if (wolfSSL_check_domain_name(ssl, name.text.c_str()) != WOLFSSL_SUCCESS) return false;
+  return name.is_address || wolfSSL_UseSNI(ssl, WOLFSSL_SNI_HOST_NAME, name.text.data(),
+                                           static_cast<unsigned short>(name.text.size())) == WOLFSSL_SUCCESS;
+}
+
+}  // namespace
+
+Channel Channel::open_back(const BackContext& context, std::string_view name, const BackSession* resume) {
   Channel channel;
   channel.ssl_.reset(wolfSSL_new(context.context()));
-  if (!channel.ssl_) return channel;
-  const std::string host(name);
-  if (wolfSSL_check_domain_name(channel.ssl_.get(), host.c_str()) != WOLFSSL_SUCCESS ||
-      wolfSSL_UseSNI(channel.ssl_.get(), WOLFSSL_SNI_HOST_NAME, host.data(),
-                     static_cast<unsigned short>(host.size())) != WOLFSSL_SUCCESS) {
-    channel.ssl_.reset();
+  const ServerName server = ServerName::of(name);
+  if (!channel.ssl_ || !set_name(channel.ssl_.get(), server)) return {};
+  if (resume != nullptr && resume->is_for(context, server) && !channel.offer(*resume)) {
+    // It has run out, and some of it may be in the channel by now.
+    return open_back(context, name);
+  }
+  if (!context.pins().empty()) {
+    channel.notes_.reset(new HandshakeNotes{.ssl = channel.ssl_.get(), .pins = &context.pins()});
+    prepare(*channel.notes_);
   }
   return channel;
 }
 
+bool Channel::offer(const BackSession& session) {
+  return wolfSSL_set_session(ssl_.get(), session.session_.get()) == WOLFSSL_SUCCESS;
+}
+
+BackSession Channel::take_session(const BackContext& context) {
+  BackSession session;
+  if (!ssl_ || failure_ != Failure::None) return session;
+  session.session_.reset(postern::tls::take_session(ssl_.get(), context.context()));
+  session.context_id_ = context.id();
+  session.name_ = wanted_name(ssl_.get());
+  return session;
+}
+
+Findings Channel::take_findings() {
+  if (!notes_ || !notes_->complete) return {};
+  Findings findings = std::move(notes_->findings);
+  drop_notes();
+  return findings;
+}
+
+void Channel::drop_notes() {
+  if (notes_) forget(*notes_);
+  notes_.reset();
+}
+
+// What went wrong is the fault of a certificate only where one was asked for.
+Failure Channel::failure_of_front(int library_error) const {
+  const Failure failure = failure_of(library_error);
+  const bool asked = notes_ && notes_->asks_for_certificate;
+  switch (library_error) {
+    case ASN_BEFORE_DATE_E:
+    case ASN_AFTER_DATE_E: return asked ? Failure::ClientCertificateExpired : Failure::BadRecord;
+    case CRL_CERT_REVOKED: return Failure::ClientCertificateRevoked;
+    case CRL_MISSING:
+    case CRL_CERT_DATE_ERR:
+    case ASN_CRL_CONFIRM_E:
+    case ASN_CRL_NO_SIGNER_E: return Failure::ClientRevocationUnknown;
+    default: break;
+  }
+  if (failure != Failure::CertificateRefused) return failure;
+  return asked ? Failure::ClientCertificateRefused : Failure::BadRecord;
+}
+
 // Within a Wire's life only: it may send an alert.
 void Channel::fail(int library_error) {
+  if (notes_ && notes_->certificate_error != 0) library_error = notes_->certificate_error;
   library_error_ = library_error;
-  failure_ = failure_of(library_error);
+  failure_ = wolfSSL_is_server(ssl_.get()) != 0 ? failure_of_front(library_error) : failure_of(library_error);
+  if (notes_ && notes_->pins != nullptr && library_error == VERIFY_CERT_ERROR) failure_ = Failure::PinMismatch;
+  drop_notes();
   WOLFSSL_ALERT_HISTORY history = {};
   wolfSSL_get_alert_history(ssl_.get(), &history);
   if (failure_ == Failure::PeerAlert) alert_ = static_cast<int16_t>(history.last_rx.code);
@@ -193,10 +275,7 @@ Channel::Step Channel::shake_hands(std::span<const char> record, Outbox& cipher_
   WOLFSSL* ssl = ssl_.get();
   Wire wire(ssl, record, cipher_out, pool);
   const int result = wolfSSL_is_server(ssl) != 0 ? wolfSSL_accept(ssl) : wolfSSL_connect(ssl);
-  if (result == WOLFSSL_SUCCESS) {
-    free_handshake_state(ssl);
-    return Step::Done;
-  }
+  if (result == WOLFSSL_SUCCESS) return conclude_handshake();
   const int error = wolfSSL_get_error(ssl, result);
   if (error == WOLFSSL_ERROR_WANT_READ) return Step::NeedBytes;
   fail(error);
@@ -206,6 +285,17 @@ Channel::Step Channel::shake_hands(std::span<const char> record, Outbox& cipher_
     alert_ = static_cast<uint8_t>(record.back());
   }
   return Step::Failed;
+}
+
+// Within a Wire's life only.
+Channel::Step Channel::conclude_handshake() {
+  if (notes_ && !conclude(*notes_)) {
+    fail(VERIFY_CERT_ERROR);
+    return Step::Failed;
+  }
+  free_handshake_state(ssl_.get());
+  if (notes_ && !notes_->findings.peer && notes_->findings.exporter_binding.empty()) drop_notes();
+  return Step::Done;
 }
 
 Channel::Read Channel::read(std::span<const char> record, std::span<char> plain, Outbox& cipher_out, BlockPool& pool) {

@@ -16,6 +16,8 @@
 #include "base/outbox.h"
 #include "tls/context.h"
 #include "tls/records.h"
+#include "tls/sessions.h"
+#include "tls/x509.h"
 
 struct WOLFSSL;
 
@@ -32,13 +34,33 @@ enum class Failure : uint8_t {
   BadRecord,      // forged, damaged or out of order
   PeerAlert,      // the other side gave up
   Renegotiation,  // asked for in TLS 1.2; never granted
-  CertificateRefused,  // the mail server's certificate did not verify
-  WrongName,           // it verified, but names another host
-  Internal,            // memory, or the library's own trouble
+  CertificateRefused,        // the mail server's certificate did not verify
+  WrongName,                 // it verified, but names another host
+  PinMismatch,               // the mail server's key is none of those that are pinned
+  ClientCertificateRefused,  // the mail program's certificate did not verify
+  ClientCertificateExpired,  // it, or an intermediate, has run out or is not valid yet
+  ClientCertificateRevoked,
+  ClientRevocationUnknown,  // there is no revocation list of its issuer, or that has run out
+  Internal,                 // memory, or the library's own trouble
 };
 
 // A word for logs and counters: "bad-record".
 std::string_view failure_word(Failure failure);
+
+// What a handshake of the front found out besides keys.
+struct Findings {
+  std::optional<PeerCertificate> peer;  // the mail program's certificate, verified; nullopt: it showed none
+  // The channel binding "tls-exporter" (RFC 9266), 32 bytes; empty: not asked for, or TLS 1.2 without extended master
+  // secret, where there is none.
+  std::string exporter_binding;
+};
+
+struct HandshakeNotes;
+
+// What else a channel of the front is to find out. Each costs its session some memory until it is taken.
+struct FrontWishes {
+  bool exporter_binding = false;
+};
 
 class Channel {
  public:
@@ -49,9 +71,12 @@ class Channel {
 
   // The front half of a connection, from a context's certificate. `alpn` is the one protocol that is served; empty: the
   // mail program offered none. Null on lack of memory.
-  static Channel open_front(const Certificate& certificate, std::string_view alpn);
-  // The back half: the mail server must show a certificate for `name` (a DNS name or an address as text).
-  static Channel open_back(const BackContext& context, std::string_view name);
+  static Channel open_front(const Certificate& certificate, std::string_view alpn, FrontWishes wishes = {});
+  // The back half: the mail server must show a certificate for `name` (a DNS name or an address as text), or one with a
+  // key that `context` pins. `context` must outlive the handshake. A session of the same context and name is offered to
+  // the mail server, which may take it or shake hands in full; any other is left alone. If the handshake fails then, one
+  // without a session may do (see BackSessions::forget()). Null on lack of memory.
+  static Channel open_back(const BackContext& context, std::string_view name, const BackSession* resume = nullptr);
 
   explicit operator bool() const { return ssl_ != nullptr; }
 
@@ -93,14 +118,26 @@ class Channel {
   std::string_view cipher() const;
   bool resumed() const;
 
+  // After the handshake, once: what a front channel found out. Nothing of it stays behind.
+  Findings take_findings();
+  // A back channel's session, if the mail server has given a ticket since the last time: in TLS 1.2 within the
+  // handshake, in TLS 1.3 at any read(). Empty: it has not, or `context` is not the channel's.
+  BackSession take_session(const BackContext& context);
+
  private:
   struct Wire;
+  bool offer(const BackSession& session);
+  Step conclude_handshake();
+  Failure failure_of_front(int library_error) const;
   void fail(int library_error);
+  void drop_notes();
 
   struct Free {
     void operator()(WOLFSSL* ssl) const;
+    void operator()(HandshakeNotes* notes) const;
   };
   std::unique_ptr<WOLFSSL, Free> ssl_;
+  std::unique_ptr<HandshakeNotes, Free> notes_;  // null: nothing to find out, or it is taken
   RecordReader reader_;
   int library_error_ = 0;
   int16_t alert_ = -1;

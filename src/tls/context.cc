@@ -5,12 +5,15 @@
 #include <string.h>
 
 #include <algorithm>
-#include <cctype>
+#include <atomic>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_format.h"
+#include "tls/inside.h"
 #include "tls/library.h"
+#include "tls/pem.h"
+#include "tls/x509.h"
 
 namespace postern::tls {
 namespace {
@@ -67,131 +70,74 @@ const unsigned char* octets(std::string_view text) {
   return reinterpret_cast<const unsigned char*>(text.data());
 }
 
-void set_versions_and_ciphers(WOLFSSL_CTX* context, Version min_version) {
+ContextPointer new_context(WOLFSSL_METHOD* method, Version min_version) {
+  ContextPointer context(wolfSSL_CTX_new(method));
+  CHECK(context != nullptr);
   const int lowest = min_version == Version::Tls13 ? WOLFSSL_TLSV1_3 : WOLFSSL_TLSV1_2;
-  CHECK(wolfSSL_CTX_SetMinVersion(context, lowest) == WOLFSSL_SUCCESS);
-  CHECK(wolfSSL_CTX_set_cipher_list(context, cipher_list) == WOLFSSL_SUCCESS);
-  wolfSSL_CTX_set_session_cache_mode(context, WOLFSSL_SESS_CACHE_OFF);
-}
-
-constexpr std::string_view pem_begin = "-----BEGIN CERTIFICATE-----";
-
-// The DER form of the first certificate in `pem`; empty: there is none.
-std::string der_of(std::string_view pem) {
-  std::string der(pem.size(), '\0');
-  const int size =
-      wc_CertPemToDer(octets(pem), static_cast<int>(pem.size()), reinterpret_cast<unsigned char*>(der.data()),
-                      static_cast<int>(der.size()), CERT_TYPE);
-  der.resize(size > 0 ? static_cast<size_t>(size) : 0);
-  return der;
-}
-
-// One certificate, decoded while this lives.
-class Decoded {
- public:
-  explicit Decoded(std::string_view pem) : der_(der_of(pem)) {
-    wc_InitDecodedCert(&cert_, octets(der_), static_cast<word32>(der_.size()), nullptr);
-    error_ = der_.empty() ? ASN_NO_PEM_HEADER : wc_ParseCert(&cert_, CERT_TYPE, NO_VERIFY, nullptr);
-  }
-  ~Decoded() { wc_FreeDecodedCert(&cert_); }
-  Decoded(const Decoded&) = delete;
-  Decoded& operator=(const Decoded&) = delete;
-
-  int error() const { return error_; }
-  const DecodedCert& cert() const { return cert_; }
-
- private:
-  std::string der_;
-  DecodedCert cert_;
-  int error_;
-};
-
-std::vector<std::string> dns_names(const DecodedCert& cert) {
-  std::vector<std::string> names;
-  for (const DNS_entry* name = cert.altNames; name != nullptr; name = name->next) {
-    if (name->type != ASN_DNS_TYPE) continue;
-    std::string lower(name->name, static_cast<size_t>(name->len));
-    std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
-    names.push_back(std::move(lower));
-  }
-  return names;
-}
-
-// The certificate's kind of key and its names, for SNI.
-absl::Status read_leaf(const CertificatePem& pem, Certificate& certificate) {
-  const Decoded leaf(pem.chain);
-  if (leaf.error() == ASN_NO_PEM_HEADER) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "%s: holds no PEM certificate. It must begin with the server's certificate, followed by its intermediates",
-        pem.chain_name));
-  }
-  const bool ecdsa = leaf.cert().keyOID == ECDSAk;
-  if (leaf.error() != 0 || (!ecdsa && leaf.cert().keyOID != RSAk)) {
-    return absl::InvalidArgumentError(
-        absl::StrFormat("%s: its first certificate cannot be used (library error %d). Postern takes ECDSA (P-256, "
-                        "P-384) and RSA (up to 4096 bits) certificates",
-                        pem.chain_name, leaf.error()));
-  }
-  certificate.kind = ecdsa ? Certificate::Kind::Ecdsa : Certificate::Kind::Rsa;
-  certificate.names = dns_names(leaf.cert());
-  return absl::OkStatus();
-}
-
-// The library sends intermediates as they are; mail programs would be the first to read them.
-absl::Status check_intermediates(const CertificatePem& pem) {
-  const std::string_view chain = pem.chain;
-  int count = 1;
-  for (size_t at = chain.find(pem_begin); at != chain.npos;
-       at = chain.find(pem_begin, at + pem_begin.size()), ++count) {
-    if (const Decoded decoded(chain.substr(at)); decoded.error() != 0) {
-      return absl::InvalidArgumentError(
-          absl::StrFormat("%s: certificate %d of the chain cannot be read (library error %d). Check that every "
-                          "certificate in it is whole PEM",
-                          pem.chain_name, count, decoded.error()));
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::Status use_pair(const CertificatePem& pem, WOLFSSL_CTX* context) {
-  if (wolfSSL_CTX_use_certificate_chain_buffer(context, octets(pem.chain), static_cast<long>(pem.chain.size())) !=
-      WOLFSSL_SUCCESS) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "%s: the certificate chain cannot be read. Check that every certificate in it is whole PEM", pem.chain_name));
-  }
-  const std::string_view key = pem.key.reveal();
-  if (wolfSSL_CTX_use_PrivateKey_buffer(context, octets(key), static_cast<long>(key.size()), WOLFSSL_FILETYPE_PEM) !=
-      WOLFSSL_SUCCESS) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "%s: holds no private key that Postern can read. It must be an unencrypted PEM key; `openssl pkey -in FILE` "
-        "takes a passphrase off",
-        pem.key_name));
-  }
-  if (wolfSSL_CTX_check_private_key(context) != WOLFSSL_SUCCESS) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "%s: this key does not belong to the first certificate of %s. Were the two renewed apart, or the chain's order "
-        "turned round?",
-        pem.key_name, pem.chain_name));
-  }
-  return absl::OkStatus();
+  CHECK(wolfSSL_CTX_SetMinVersion(context.get(), lowest) == WOLFSSL_SUCCESS);
+  CHECK(wolfSSL_CTX_set_cipher_list(context.get(), cipher_list) == WOLFSSL_SUCCESS);
+  return context;
 }
 
 absl::StatusOr<std::unique_ptr<Certificate>> load_certificate(const CertificatePem& pem, Version min_version,
                                                               TicketKeys& tickets) {
   auto certificate = std::make_unique<Certificate>();
-  absl::Status status = read_leaf(pem, *certificate);
-  if (status.ok()) status = check_intermediates(pem);
-  if (!status.ok()) return status;
-  certificate->context.reset(wolfSSL_CTX_new(wolfSSLv23_server_method()));
+  certificate->context = new_context(wolfSSLv23_server_method(), min_version);
   WOLFSSL_CTX* context = certificate->context.get();
-  CHECK(context != nullptr);
-  set_versions_and_ciphers(context, min_version);
-  status = use_pair(pem, context);
+  absl::Status status = use_pair(pem, context, *certificate);
   if (!status.ok()) return status;
+  wolfSSL_CTX_set_session_cache_mode(context, WOLFSSL_SESS_CACHE_OFF);
   CHECK(wolfSSL_CTX_set_TicketEncCb(context, seal_or_open_ticket) == WOLFSSL_SUCCESS);
   CHECK(wolfSSL_CTX_set_TicketEncCtx(context, &tickets) == WOLFSSL_SUCCESS);
   CHECK(wolfSSL_CTX_set_TicketHint(context, ticket_lifetime_s) == WOLFSSL_SUCCESS);
   return certificate;
+}
+
+void add_fault(std::string& faults, const absl::Status& status) {
+  if (status.ok()) return;
+  if (!faults.empty()) faults += "\n";
+  faults += std::string(status.message());
+}
+
+absl::Status load_authorities(const ClientTrust& clients, WOLFSSL_CTX* context) {
+  int usable = 0;
+  const std::vector<std::string> blocks = pem_blocks(PemKind::Certificate, clients.ca);
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    const int result = is_authority(blocks[i])
+                           ? wolfSSL_CTX_load_verify_buffer(context, octets(blocks[i]),
+                                                            static_cast<long>(blocks[i].size()), WOLFSSL_FILETYPE_ASN1)
+                           : NOT_CA_ERROR;
+    if (result == WOLFSSL_SUCCESS) ++usable;
+    if (result == WOLFSSL_SUCCESS || result == ASN_AFTER_DATE_E || result == ASN_BEFORE_DATE_E) continue;
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "%s: certificate %d cannot be used as a CA (library error %d). It must be the certificate of an authority, not "
+        "one that an authority issued to a user",
+        clients.ca_name, i + 1, result));
+  }
+  if (usable != 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrFormat("%s: holds no CA certificate in PEM form that is valid now; without one no mail program's "
+                      "certificate can be verified",
+                      clients.ca_name));
+}
+
+absl::Status load_revocation_lists(const ClientTrust& clients, WOLFSSL_CTX* context) {
+  if (clients.crl_name.empty() && clients.crl.empty()) return absl::OkStatus();
+  const std::vector<std::string> blocks = pem_blocks(PemKind::RevocationList, clients.crl);
+  if (blocks.empty()) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "%s: holds no revocation list in PEM form. `openssl crl -inform DER` makes one of the other form",
+        clients.crl_name));
+  }
+  CHECK(wolfSSL_CTX_EnableCRL(context, WOLFSSL_CRL_CHECKALL) == WOLFSSL_SUCCESS);
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    const int result = load_revocation_list(context, blocks[i]);
+    if (result == WOLFSSL_SUCCESS) continue;
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "%s: revocation list %d cannot be used (library error %d). Was it issued by a CA of %s, and is it whole?",
+        clients.crl_name, i + 1, result, clients.ca_name));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -201,39 +147,65 @@ void start_library() {
   CHECK(wolfSSL_Init() == WOLFSSL_SUCCESS);
 }
 
-void ContextFree::operator()(WOLFSSL_CTX* context) const {
-  wolfSSL_CTX_free(context);
-}
-
 absl::StatusOr<std::unique_ptr<FrontContext>> FrontContext::load(const std::vector<CertificatePem>& certificates,
-                                                                 Version min_version, TicketKeys& tickets) {
+                                                                 Version min_version, TicketKeys& tickets,
+                                                                 const ClientTrust* clients) {
   auto front = std::make_unique<FrontContext>();
   std::string faults;
   for (const CertificatePem& pem : certificates) {
     absl::StatusOr<std::unique_ptr<Certificate>> certificate = load_certificate(pem, min_version, tickets);
-    if (!certificate.ok()) {
-      if (!faults.empty()) faults += "\n";
-      faults += std::string(certificate.status().message());
-      continue;
-    }
+    add_fault(faults, certificate.status());
+    if (!certificate.ok()) continue;
+    front->note_expiry((*certificate)->not_after, pem.chain_name);
     front->certificates_.push_back(*std::move(certificate));
   }
+  if (clients != nullptr) add_fault(faults, front->trust(*clients));
   if (!faults.empty()) return absl::InvalidArgumentError(faults);
-  for (const std::unique_ptr<Certificate>& certificate : front->certificates_) {
-    for (const std::string& name : certificate->names)
-      front->by_name_[name].add(*certificate);
+  front->index();
+  return front;
+}
+
+// Each certificate has a context of the library, but authorities and revocation lists, which can be large, are one.
+absl::Status FrontContext::trust(const ClientTrust& clients) {
+  for (const std::string& der : pem_blocks(PemKind::Certificate, clients.ca))
+    note_expiry(certificate_expiry(der), clients.ca_name);
+  for (const std::string& der : pem_blocks(PemKind::RevocationList, clients.crl))
+    note_expiry(revocation_list_expiry(der), clients.crl_name);
+  WOLFSSL_CTX* first = nullptr;
+  for (const std::unique_ptr<Certificate>& certificate : certificates_) {
+    WOLFSSL_CTX* context = certificate->context.get();
+    certificate->asks_for_certificates = true;
+    wolfSSL_CTX_set_verify(context, WOLFSSL_VERIFY_PEER, nullptr);
+    // Neither gives tickets nor takes those of a context before, which asked for nothing.
+    CHECK(wolfSSL_CTX_set_TicketEncCb(context, nullptr) == WOLFSSL_SUCCESS);
+    if (first != nullptr && share_authorities(first, context)) continue;
+    if (absl::Status status = load_authorities(clients, context); !status.ok()) return status;
+    if (absl::Status status = load_revocation_lists(clients, context); !status.ok()) return status;
+    first = context;
   }
-  if (front->certificates_.empty()) return front;
+  return absl::OkStatus();
+}
+
+void FrontContext::note_expiry(std::optional<int64_t> not_after, const std::string& file_name) {
+  if (!not_after || (soonest_expiry_ && soonest_expiry_->not_after <= *not_after)) return;
+  soonest_expiry_ = Expiry{*not_after, file_name};
+}
+
+void FrontContext::index() {
+  for (const std::unique_ptr<Certificate>& certificate : certificates_) {
+    for (const std::string& name : certificate->names)
+      by_name_[name].add(*certificate);
+  }
+  if (certificates_.empty()) return;
   // The default is the first certificate, with one of the other kind that shares a name with it.
-  const Certificate& first = *front->certificates_.front();
-  front->default_.add(first);
+  const Certificate& first = *certificates_.front();
+  default_.add(first);
   for (const std::string& name : first.names) {
-    const Pair& pair = front->by_name_[name];
+    const Pair& pair = by_name_[name];
     for (const Certificate* certificate : {pair.ecdsa, pair.rsa}) {
-      if (certificate != nullptr) front->default_.add(*certificate);
+      if (certificate != nullptr) default_.add(*certificate);
     }
   }
-  return front;
 }
 
 void FrontContext::Pair::add(const Certificate& certificate) {
@@ -257,18 +229,45 @@ const Certificate& FrontContext::choose(const ClientHello& hello) const {
   return (found == by_name_.end() ? default_ : found->second).choose(hello.verifies_ecdsa);
 }
 
-absl::StatusOr<std::unique_ptr<BackContext>> BackContext::load(std::string_view ca, std::string_view ca_name,
-                                                               Version min_version) {
+namespace {
+
+absl::Status check_pins(const std::vector<std::string>& pins) {
+  for (const std::string& pin : pins) {
+    if (pin.size() == BackTrust::pin_size) continue;
+    return absl::InvalidArgumentError(
+        absl::StrFormat("a pin of a mail server's key has %d bytes, but it is a SHA-256 digest of %d", pin.size(),
+                        BackTrust::pin_size));
+  }
+  if (!pins.empty() && !can_trust_keys()) {
+    return absl::InvalidArgumentError(
+        "keys of mail servers are pinned, which this build cannot check: it uses the distribution's TLS library");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<BackContext>> BackContext::load(const BackTrust& trust, Version min_version) {
+  static std::atomic<uint64_t> last_id = 0;
   auto back = std::make_unique<BackContext>();
-  back->context_.reset(wolfSSL_CTX_new(wolfSSLv23_client_method()));
+  back->id_ = ++last_id;
+  back->pins_ = trust.pins;
+  back->context_ = new_context(wolfSSLv23_client_method(), min_version);
   WOLFSSL_CTX* context = back->context_.get();
-  CHECK(context != nullptr);
-  set_versions_and_ciphers(context, min_version);
+  // The ticket extension of TLS 1.2; in TLS 1.3 tickets come unasked.
+  CHECK(wolfSSL_CTX_UseSessionTicket(context) == WOLFSSL_SUCCESS);
+  if (absl::Status status = check_pins(trust.pins); !status.ok()) return status;
+  if (!trust.own.chain.empty()) {
+    Certificate ignored;
+    if (absl::Status status = use_pair(trust.own, context, ignored); !status.ok()) return status;
+  }
+  if (!trust.pins.empty()) return back;
   wolfSSL_CTX_set_verify(context, WOLFSSL_VERIFY_PEER, nullptr);
-  if (wolfSSL_CTX_load_verify_buffer_ex(context, octets(ca), static_cast<long>(ca.size()), WOLFSSL_FILETYPE_PEM, 0,
-                                        WOLFSSL_LOAD_FLAG_IGNORE_ERR) != WOLFSSL_SUCCESS) {
+  // A collection of all the world's authorities may hold some that the library does not know how to use.
+  if (wolfSSL_CTX_load_verify_buffer_ex(context, octets(trust.ca), static_cast<long>(trust.ca.size()),
+                                        WOLFSSL_FILETYPE_PEM, 0, WOLFSSL_LOAD_FLAG_IGNORE_ERR) != WOLFSSL_SUCCESS) {
     return absl::InvalidArgumentError(absl::StrFormat(
-        "%s: holds no CA certificate in PEM form; without one no mail server can be verified", std::string(ca_name)));
+        "%s: holds no CA certificate in PEM form; without one no mail server can be verified", trust.ca_name));
   }
   return back;
 }

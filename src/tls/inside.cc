@@ -8,6 +8,7 @@
 #include "tls/library.h"
 
 #ifdef POSTERN_WOLFSSL_OWN
+#include <wolfssl/crl.h>
 #include <wolfssl/internal.h>
 #endif
 
@@ -21,6 +22,57 @@ void free_handshake_state(WOLFSSL* ssl) {
 #ifdef HAVE_SERVER_RENEGOTIATION_INFO
   ssl->secure_renegotiation = nullptr;  // pointed into the list
 #endif
+  if (ssl->options.side == WOLFSSL_CLIENT_END && ssl->options.tls1_3 != 0) SetTicket(ssl, nullptr, 0);
+}
+
+bool share_authorities(WOLFSSL_CTX* from, WOLFSSL_CTX* to) {
+  if (wolfSSL_CertManager_up_ref(from->cm) != WOLFSSL_SUCCESS) return false;
+  wolfSSL_CertManagerFree(to->cm);
+  to->cm = from->cm;
+  return true;
+}
+
+int load_revocation_list(WOLFSSL_CTX* context, std::string_view der) {
+  return BufferLoadCRL(context->cm->crl, reinterpret_cast<const byte*>(der.data()), static_cast<long>(der.size()),
+                       WOLFSSL_FILETYPE_ASN1, NO_VERIFY);
+}
+
+bool can_trust_keys() {
+  return true;
+}
+
+void trust_keys(WOLFSSL* ssl) {
+  ssl->options.verifyNone = 1;  // no look at issuers, and none is remembered from the chain
+  ssl->options.verifyPeer = 1;  // yet Certificate and CertificateVerify must come
+}
+
+bool peer_proved_key(const WOLFSSL* ssl) {
+  return ssl->options.havePeerCert != 0 && ssl->options.havePeerVerify != 0;
+}
+
+bool has_extended_master_secret(const WOLFSSL* ssl) {
+  return ssl->options.haveEMS != 0;
+}
+
+WOLFSSL_SESSION* take_session(WOLFSSL* ssl, const WOLFSSL_CTX* context) {
+  if (ssl->ctx != context || ssl->options.handShakeState != HANDSHAKE_DONE || ssl->session->ticketLen == 0)
+    return nullptr;
+  WOLFSSL_SESSION* session = wolfSSL_NewSession(nullptr);
+  if (session != nullptr && wolfSSL_DupSession(ssl->session, session, 0) != WOLFSSL_SUCCESS) {
+    wolfSSL_FreeSession(nullptr, session);
+    session = nullptr;
+  }
+  SetTicket(ssl, nullptr, 0);
+  return session;
+}
+
+void free_session(WOLFSSL_SESSION* session) {
+  wolfSSL_FreeSession(nullptr, session);
+}
+
+std::string_view wanted_name(const WOLFSSL* ssl) {
+  const auto& name = ssl->buffers.domainName;
+  return name.buffer == nullptr ? std::string_view() : reinterpret_cast<const char*>(name.buffer);
 }
 
 void send_fatal_alert(WOLFSSL* ssl, int alert) {
@@ -111,6 +163,39 @@ bool LentOutput::copies_slowly(std::string_view text) const {
 
 void free_handshake_state(WOLFSSL* ssl) {
   wolfSSL_FreeArrays(ssl);
+}
+
+bool share_authorities(WOLFSSL_CTX*, WOLFSSL_CTX*) {
+  return false;
+}
+
+int load_revocation_list(WOLFSSL_CTX* context, std::string_view der) {
+  return wolfSSL_CTX_LoadCRLBuffer(context, reinterpret_cast<const byte*>(der.data()), static_cast<long>(der.size()),
+                                   WOLFSSL_FILETYPE_ASN1);
+}
+
+bool can_trust_keys() {
+  return false;
+}
+
+void trust_keys(WOLFSSL*) {}
+
+bool peer_proved_key(const WOLFSSL*) {
+  return true;
+}
+
+bool has_extended_master_secret(const WOLFSSL*) {
+  return false;
+}
+
+WOLFSSL_SESSION* take_session(WOLFSSL*, const WOLFSSL_CTX*) {
+  return nullptr;
+}
+
+void free_session(WOLFSSL_SESSION*) {}
+
+std::string_view wanted_name(const WOLFSSL*) {
+  return {};
 }
 
 void send_fatal_alert(WOLFSSL*, int) {}

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What we do inside the TLS library, where its interface has no call for it. Only channel.cc uses it.
+// What we do inside the TLS library, where its interface has no call for it.
 //
 // All of it reaches into the structures of exactly the build that is linked in (subprojects/wolfssl checks that both
 // see the same ones). With a distribution's library these functions do nothing, and the library does as it likes: it
-// keeps more memory, copies more often, and ends some handshakes without a word.
+// keeps more memory, copies more often, ends some handshakes without a word, resumes no sessions with mail servers and
+// cannot pin their keys.
 #pragma once
 
 #include <cstddef>
@@ -12,11 +13,38 @@
 #include <string_view>
 
 struct WOLFSSL;
+struct WOLFSSL_CTX;
+struct WOLFSSL_SESSION;
 
 namespace postern::tls {
 
-// Frees what the library keeps of the handshake though it is over: some 500 bytes of extensions a session.
+// Frees what the library keeps of the handshake though it is over: some 500 bytes of extensions a session, and the
+// ticket that a session with a mail server was resumed by, which is good for once (RFC 8446, appendix C.4).
 void free_handshake_state(WOLFSSL* ssl);
+
+// Lets `to` verify by the authorities and revocation lists of `from`, instead of by a copy. False: it cannot.
+bool share_authorities(WOLFSSL_CTX* from, WOLFSSL_CTX* to);
+// As wolfSSL_CTX_LoadCRLBuffer() of a DER form, but a list that has run out is loaded too: it fails those that it
+// speaks of, not the gate.
+int load_revocation_list(WOLFSSL_CTX* context, std::string_view der);
+
+// Whether trust_keys() works.
+bool can_trust_keys();
+// The verify callback alone decides whether the mail server's certificate is right, but there must be one, and proof of
+// its key.
+void trust_keys(WOLFSSL* ssl);
+// After a handshake in which a mail program showed a certificate: whether it proved to have the key. The library lets no
+// other come so far; this is the second lock on that door.
+bool peer_proved_key(const WOLFSSL* ssl);
+// Whether the keys of a TLS 1.2 connection depend on all of its handshake (RFC 7627).
+bool has_extended_master_secret(const WOLFSSL* ssl);
+
+// A copy of the session that the mail server gave a ticket for; null: it gave none since the last time, or this is no
+// finished connection of `context`.
+WOLFSSL_SESSION* take_session(WOLFSSL* ssl, const WOLFSSL_CTX* context);
+void free_session(WOLFSSL_SESSION* session);
+// The name that the mail server was to have.
+std::string_view wanted_name(const WOLFSSL* ssl);
 
 // Sends a fatal alert under the keys of the moment.
 void send_fatal_alert(WOLFSSL* ssl, int alert);

@@ -93,9 +93,12 @@ void Player::check_text(const Step& step, const std::string& heard) {
   fail(step.words[0].value + (wanted ? " lacks \"" : " has \"") + shown(text) + "\": " + shown(heard));
 }
 
-void Player::check_relays(const Step&, const std::string& front, const std::string& back) {
+void Player::check_relays(const Step& step, const std::string& front, const std::string& back) {
   const std::string ping = "ping" + std::to_string(++pings_);
-  const std::string command = ping + " NOOP\r\n", answer = ping + " OK pong\r\n";
+  // In submission only commands pass.
+  const bool bare = step.dialect == Dialect::Submission;
+  const std::string command = bare ? "NOOP " + ping + "\r\n" : ping + " NOOP\r\n";
+  const std::string answer = bare ? "250 " + ping + "\r\n" : ping + " OK pong\r\n";
   for (const auto& [from, to, text] : {std::tuple(front, back, command), std::tuple(back, front, answer)}) {
     end(from).send(text);
     world_.settle();

@@ -34,7 +34,7 @@ class Cutter {
   // Lines longer than this are not cut everywhere: at each place near their ends, and at some between.
   static constexpr size_t line_size_max = 300;
   // Runs of one dialog and one kind at most; beyond, the places are thinned out evenly.
-  static constexpr size_t places_max = 250;
+  static constexpr size_t places_max = 160;
 
   // `place`: for the two kinds of cuts, as places() counts it.
   explicit Cutter(Kind kind, std::optional<size_t> place = {}) : kind_(kind), place_(place) {}

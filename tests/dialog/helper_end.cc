@@ -42,9 +42,13 @@ std::optional<std::string> decoded(std::string_view text) {
 }
 
 // Every key that the gate may use, from the protocol's manual.
-constexpr std::string_view known_keys[] = {"op",   "id",      "protocol", "listener", "mechanism",
-                                           "user", "authzid", "password", "client",   "local",
-                                           "tls",  "sni",     "session",  "version",  "name"};
+constexpr std::string_view known_keys[] = {
+    "op",    "id",  "protocol", "listener", "mechanism", "user", "authzid", "password",    "token", "client",
+    "local", "tls", "sni",      "session",  "version",   "name", "subject", "common_name", "email", "fingerprint"};
+
+bool is_secret_key(const std::string& key) {
+  return key == "password" || key == "token";
+}
 
 // Nullopt: no form.
 std::optional<HelperQuestion> pairs_of(std::string_view line) {
@@ -85,7 +89,8 @@ std::string helper_answer(const std::vector<Word>& words, const std::string& id)
 }
 
 std::string question_differs(const HelperQuestion& question, const std::vector<Word>& words) {
-  std::map<std::string, std::string> wanted = {{"op", "verify"}, {"protocol", "imap"}, {"authzid", ""}};
+  std::map<std::string, std::string> wanted = {
+      {"op", words.at(0).value}, {"authzid", ""}, {"password", ""}, {"token", ""}};
   const std::string_view places[] = {"user", "password"};
   size_t place = 0;
   for (size_t i = 1; i < words.size(); ++i) {
@@ -98,6 +103,10 @@ std::string question_differs(const HelperQuestion& question, const std::vector<W
       const std::string key = word.value == "via" ? "mechanism" : word.value == "as" ? "authzid" : "from";
       wanted[key] = words[++i].value;
     }
+  }
+  // A token is asked about as what it is.
+  if (wanted["mechanism"] == "XOAUTH2" || wanted["mechanism"] == "OAUTHBEARER") {
+    std::swap(wanted["token"], wanted["password"]);
   }
   for (const auto& [key, value] : wanted) {
     std::string has = get(question, key == "from" ? "client" : key);
@@ -168,7 +177,7 @@ void HelperEnd::understand(std::string_view line) {
     return;
   }
   for (const auto& [key, value] : *pairs) {
-    if (key != "password") heard_beside_passwords_ += key + "=" + value + "\n";
+    if (!is_secret_key(key)) heard_beside_passwords_ += key + "=" + value + "\n";
   }
   if (get(*pairs, "op") == "hello") {
     if (!hello_.empty()) segments_.push_back(hello_);

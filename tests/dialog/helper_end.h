@@ -21,7 +21,8 @@ using HelperQuestion = std::map<std::string, std::string>;
 
 // The line of an answer such as `accept back=127.0.1.1 user="j4711"`, with the id of its question, with LF.
 std::string helper_answer(const std::vector<Word>& words, const std::string& id);
-// Why the question is not the one of the line `verify "USER" "PASSWORD" via METHOD ...`; empty: it is.
+// Why the question is not the one of the line `verify "USER" "PASSWORD" via METHOD ...` or `scram "USER" ...`; empty: it
+// is.
 std::string question_differs(const HelperQuestion& question, const std::vector<Word>& words);
 
 class HelperEnd {

@@ -173,7 +173,9 @@ void Player::open(const Step& step) {
   End* const end = world_.connect(listener, *address);
   if (end == nullptr) fail("nobody listens at " + listener);
   fronts_[step.who] = end;
-  if (how == "tls" || (how == "open" && listener == "imaps")) start_tls(step);
+  const UsualListener* const known = find_listener(listener);
+  const bool implicit = known != nullptr && known->tls == "implicit";
+  if (how == "tls" || (how == "open" && implicit)) start_tls(step);
 }
 
 void Player::start_tls(const Step& step) {
@@ -244,10 +246,12 @@ void Player::expect(const Step& step) {
   switch (step.what.kind) {
     case What::Kind::Login: return expect_login(step, from);
     case What::Kind::Id: return expect_id(step, from);
-    case What::Kind::StartTls: return expect_starttls(from);
+    case What::Kind::StartTls: return expect_starttls(step, from);
+    case What::Kind::Proxy: return expect_proxy(step, from);
     case What::Kind::Octets:
     case What::Kind::Begins:
-    case What::Kind::Line: break;
+    case What::Kind::Line:
+    case What::Kind::List: break;
   }
   if (!comes_true(step.within, [&] { return matches(step, from); })) {
     fail(step.who + " should have got " + step.what.source + ", but got \"" + shown(from.inbox()) + "\"" +
@@ -262,6 +266,16 @@ bool Player::matches(const Step& step, End& end) {
   if (what.kind == What::Kind::Octets) {
     if (!inbox.starts_with(what.text)) return false;
     end.take(what.text.size());
+    return true;
+  }
+  if (what.kind == What::Kind::List) {
+    const std::string list = inbox.substr(0, list_size(inbox, step.dialect));
+    if (list.empty()) return false;
+    for (size_t i = 0; i + 1 < what.words.size(); i += 2) {
+      const bool has = list.find(what.words[i + 1].value) != list.npos;
+      if (has != (what.words[i].value == "has")) return false;
+    }
+    end.take(list.size());
     return true;
   }
   const size_t newline = inbox.find('\n');

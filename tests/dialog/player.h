@@ -64,9 +64,21 @@ class Player {
   void leave();
 
   // mail_server.cc: a login as the mail server sees it.
+  struct SeenLogin {
+    std::string method, user, password, mailbox;
+  };
   void expect_login(const Step& step, End& end);
+  SeenLogin read_imap_login(const Step& step, End& end);
+  SeenLogin read_pop3_login(const Step& step, End& end);
+  SeenLogin read_submission_login(const Step& step, End& end);
+  SeenLogin read_sieve_login(const Step& step, End& end);
+  SeenLogin read_message(const std::string& mechanism, const std::string& base64);
+  SeenLogin read_auth(End& end, std::string rest, const std::string& challenge_begin);
+  std::string take_login_line(const Step& step, End& end);
+  std::string take_sieve_string(End& end, std::string& rest);
   void expect_id(const Step& step, End& end);
-  void expect_starttls(End& end);
+  void expect_proxy(const Step& step, End& end);
+  void expect_starttls(const Step& step, End& end);
   std::string take_line(End& end, bool login);
   std::string take_argument(End& end, std::string& rest);
   void say(End& end, const std::string& text);

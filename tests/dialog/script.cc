@@ -25,10 +25,6 @@ std::string_view take_first(std::string_view& text) {
   return first;
 }
 
-bool is_end(std::string_view who, std::string_view kind) {
-  return who.starts_with(kind) && who.find_first_not_of("0123456789", kind.size()) == who.npos;
-}
-
 // The words of an act again, as one text that words_of() understands.
 std::string quoted(std::string_view octets) {
   std::string text = "\"";
@@ -125,10 +121,16 @@ class Parser {
     if (who == "close") return parse_close(inward, text);
     Step step = begin(inward ? Verb::Send : Verb::Expect, who);
     step.optional = optional;
+    step.dialect = dialect_of(who);
     if (who == "helper") {
       step.verb = inward ? Verb::HelperAsked : Verb::HelperSays;
       step.words = words_of(text, line_);
-      if (inward) note_secret(step.words);
+      if (inward) {
+        note_secret(step.words);
+        if (setting(step.words, "protocol").empty()) {
+          step.words.push_back({"protocol", std::string(session::dialect_word(dialect_of(last_front_)))});
+        }
+      }
     } else if (is_end(who, "front")) {
       inward ? parse_send(step, text) : parse_expect(step, text);
     } else if (is_end(who, "back")) {
@@ -143,17 +145,23 @@ class Parser {
   }
 
   void parse_send(Step& step, std::string_view text) {
-    if (is_end(step.who, "back")) {
-      if (text == "@greet") text = "* OK Mail server ready\\r\\n";
-      if (text == "@ok") text = "@tag OK done\\r\\n";
+    const DialectWords& words = words_in(step.dialect);
+    if (is_end(step.who, "back") && text == "@greet") {
+      step.octets = back_greeting(step.dialect, dialog_.capability);
+      return;
+    }
+    if (is_end(step.who, "back") && text == "@ok") {
+      step.octets = agreeing_to_tls_.contains(step.who) ? words.back_starttls_ok : words.back_ok;
+      return;
     }
     step.octets = octets_of(text, line_);
     if (!is_end(step.who, "front")) return;
     // The command that @ok and its like stand for.
-    static const std::regex login("(?:^|\n)(\\S+) (?:LOGIN|AUTHENTICATE)(?= )", std::regex::icase);
+    static const std::regex tagged("(?:^|\n)(\\S+) (?:LOGIN|AUTHENTICATE)(?= )", std::regex::icase);
+    static const std::regex bare("(?:^|\n)(PASS|AUTH|AUTHENTICATE) ", std::regex::icase);
     std::smatch found;
     const std::string begin = step.octets.substr(0, 1000);
-    if (!std::regex_search(begin, found, login)) return;
+    if (!std::regex_search(begin, found, step.dialect == Dialect::Imap ? tagged : bare)) return;
     tags_[step.who] = found[1];
     last_front_ = step.who;
   }
@@ -177,22 +185,31 @@ class Parser {
     const std::string name(take_first(text));
     What& what = step.what;
     what.words = words_of(text, line_);
-    if (name == "@login" || name == "@starttls" || name == "@id") {
-      what.kind = name == "@login" ? What::Kind::Login : name == "@id" ? What::Kind::Id : What::Kind::StartTls;
+    static const std::map<std::string, What::Kind> kinds = {{"@login", What::Kind::Login},
+                                                            {"@starttls", What::Kind::StartTls},
+                                                            {"@id", What::Kind::Id},
+                                                            {"@list", What::Kind::List},
+                                                            {"@proxy", What::Kind::Proxy}};
+    if (const auto kind = kinds.find(name); kind != kinds.end()) {
+      what.kind = kind->second;
       if (name == "@login") note_secret(what.words);
+      if (name == "@login") agreeing_to_tls_.erase(step.who);
+      if (name == "@starttls") agreeing_to_tls_.insert(step.who);
       return;
     }
+    const DialectWords& words = words_in(step.dialect);
     if (name == "@greet") {
-      what = line_what("\\* OK .*", line_);
+      words.greet.empty() ? void(what.kind = What::Kind::List)
+                          : void(what = line_what(std::string(words.greet), line_));
       return;
     }
-    const std::string tag = escaped_for_pattern(tags_[step.who]);
-    if (tag.empty()) throw Fault(line_, name + " needs a login command before it");
-    static const std::map<std::string, std::string> answers = {
-        {"@ok", " OK .*"}, {"@no", " NO .*"}, {"@bad", " BAD .*"}, {"@temp", " NO \\[UNAVAILABLE\\].*"}};
+    const std::string tag = step.dialect == Dialect::Imap ? escaped_for_pattern(tags_[step.who]) : std::string();
+    if (tag.empty() && step.dialect == Dialect::Imap) throw Fault(line_, name + " needs a login command before it");
+    const std::map<std::string_view, std::string_view> answers = {
+        {"@ok", words.ok}, {"@no", words.no}, {"@bad", words.bad}, {"@temp", words.temp}};
     const auto found = answers.find(name);
     if (found == answers.end()) throw Fault(line_, "unknown: " + name);
-    what = line_what(tag + found->second, line_);
+    what = line_what(tag + std::string(found->second), line_);
   }
 
   bool parse_close(bool by, std::string_view text) {
@@ -223,11 +240,7 @@ class Parser {
       return;
     }
     if (name == "greet") return run("WHO< @greet", std::string(text.empty() ? "front" : text));
-    if (name == "starttls") {
-      run("WHO> s0 STARTTLS\\r\\n", std::string(text));
-      run("WHO< /s0 OK .*/", std::string(text));
-      return run("tls WHO start", std::string(text));
-    }
+    if (name == "starttls") return parse_starttls(std::string(text));
     if (name == "login") return parse_login(words_of(text, line_));
     if (name == "admit") return parse_admit(text);
     parse_plain_act(name, text);
@@ -266,7 +279,34 @@ class Parser {
       throw Fault(line_, "wait needs a length of time");
     }
     if (is_end(step.who, "back")) used_backs_ = std::max(used_backs_, number_of_end(step.who));
+    note_dialect(step);
     dialog_.steps.push_back(std::move(step));
+  }
+
+  // Who speaks what is known from where he connects, and of a mail server from who logged in before it was named.
+  void note_dialect(Step& step) {
+    const auto name = [&step](size_t i) { return i < step.words.size() ? step.words[i].value : std::string(); };
+    if (step.verb == Verb::Open) {
+      const UsualListener* const listener = note_listener(name(1));
+      const Dialect dialect = listener == nullptr ? Dialect::Imap : listener->dialect;
+      dialects_[step.who] = dialect != Dialect::Alpn ? dialect : dialect_of_alpn(setting(step.words, "alpn"));
+    }
+    if (step.verb == Verb::Crowd) note_listener(name(1));
+    if (step.verb == Verb::Check && name(0) == "refused") note_listener(name(1));
+    step.dialect = dialect_of(step.verb == Verb::Check ? name(0) : step.who);
+  }
+
+  const UsualListener* note_listener(const std::string& name) {
+    const UsualListener* const listener = find_listener(name);
+    if (listener != nullptr) dialog_.listeners.emplace(name);
+    return listener;
+  }
+
+  Dialect dialect_of(const std::string& who) {
+    const auto known = dialects_.find(who);
+    if (known != dialects_.end()) return known->second;
+    if (!is_end(who, "back") || last_front_.empty()) return Dialect::Imap;
+    return dialects_[who] = dialects_[last_front_];
   }
 
   std::string take_word(Step& step) {
@@ -276,19 +316,54 @@ class Parser {
     return value;
   }
 
+  void parse_starttls(const std::string& who) {
+    const DialectWords& words = words_in(dialect_of(who));
+    run("WHO> " + std::string(words.dialect == Dialect::Imap ? "s0 " : "") + std::string(words.starttls) + "\\r\\n",
+        who);
+    run("WHO< /" + std::string(words.starttls_ok) + "/", who);
+    run("tls WHO start", who);
+    // RFC 5804, section 2.2: the list comes again, unasked.
+    if (words.dialect == Dialect::Sieve) run("WHO< @list", who);
+  }
+
   // login FRONT USER PASSWORD [LISTENER]
   void parse_login(const std::vector<Word>& words) {
     if (words.size() < 3) throw Fault(line_, "login FRONT USER PASSWORD");
     const std::string& front = words[0].value;
     const std::string user = quoted(words[1].value), password = quoted(words[2].value);
+    const std::string plain = base64_of(std::string(1, '\0') + words[1].value + std::string(1, '\0') + words[2].value);
     run("open WHO " + (words.size() > 3 ? words[3].value : std::string("imaps")), front);
     run("WHO< @greet", front);
-    Step step = begin(Verb::Send, front);
-    step.octets = "a1 LOGIN " + user + " " + password + "\r\n";
-    tags_[front] = "a1";
+    std::string command, method = "PLAIN";
+    switch (dialect_of(front)) {
+      case Dialect::Pop3:
+        push_send(front, "USER " + words[1].value + "\r\n");
+        run("WHO< @ok", front);
+        command = "PASS " + words[2].value;
+        method = "LOGIN";
+        break;
+      case Dialect::Submission:
+        push_send(front, "EHLO laptop.example.test\r\n");
+        run("WHO< @list", front);
+        command = "AUTH PLAIN " + plain;
+        break;
+      case Dialect::Sieve: command = "AUTHENTICATE \"PLAIN\" \"" + plain + "\""; break;
+      case Dialect::Imap:
+      case Dialect::Alpn:
+        command = "a1 LOGIN " + user + " " + password;
+        method = "LOGIN";
+        tags_[front] = "a1";
+    }
+    push_send(front, command + "\r\n");
     last_front_ = front;
+    parse_admit(user + " " + password + " via " + method);
+  }
+
+  void push_send(const std::string& who, std::string octets) {
+    Step step = begin(Verb::Send, who);
+    step.dialect = dialect_of(who);
+    step.octets = std::move(octets);
     dialog_.steps.push_back(std::move(step));
-    parse_admit(user + " " + password + " via LOGIN");
   }
 
   // admit "USER" "PASSWORD" via METHOD [from ADDR]
@@ -301,6 +376,7 @@ class Parser {
     parse_line("helper< accept back=" + std::string(default_back));
     run("WHO< @greet", back);
     Step step = begin(Verb::Expect, back);
+    step.dialect = dialect_of(back);
     step.what.kind = What::Kind::Login;
     step.what.words = {words[0], words[1]};
     step.what.source = "@login";
@@ -316,6 +392,7 @@ class Parser {
     const auto is = [&words](size_t index, std::string_view value) {
       return index < words.size() && words[index].value == value;
     };
+    if (is(0, "listen") && words.size() == 3) note_listener(words[1].value);
     if (equals != text.npos && (words.size() == 2 || words.size() == 3)) {
       dialog_.settings.push_back({words[0].value, words.size() == 3 ? words[1].value : "", words.back().value,
                                   std::string(strip(text.substr(equals + 3)))});
@@ -373,34 +450,11 @@ class Parser {
   size_t used_backs_ = 0;  // the highest number of a mail server's connection that was named
   std::string last_front_;
   std::map<std::string, std::string> tags_;
+  std::map<std::string, Dialect> dialects_;
+  std::set<std::string> agreeing_to_tls_;  // mail servers that were asked for TLS, and not yet for a login
 };
 
-// Whether the mail program has to see this answer before it may go on.
-bool must_be_waited_for(const What& what) {
-  return what.text.starts_with("+") || what.source.starts_with("/\\+");
-}
-
-// Whether the mail program `who` may send its next line before this step has happened.
-bool may_be_overtaken(const Step& step, const std::string& who) {
-  if (step.optional || step.within) return false;
-  switch (step.verb) {
-    case Verb::Expect: return step.who == who ? !must_be_waited_for(step.what) : is_end(step.who, "back");
-    case Verb::Send: return is_end(step.who, "back");
-    case Verb::HelperAsked:
-    case Verb::HelperSays: return true;
-    default: return false;
-  }
-}
-
 }  // namespace
-
-size_t number_of_end(std::string_view who) {
-  const size_t digits = who.find_first_of("0123456789");
-  if (digits == who.npos) return 1;
-  size_t number = 0;
-  std::from_chars(who.data() + digits, who.data() + who.size(), number);
-  return number;
-}
 
 Dialog read_dialog_text(std::string_view text, const std::string& name) {
   Dialog dialog;
@@ -420,25 +474,6 @@ Dialog read_dialog(const std::string& file, const std::string& name) {
   Dialog dialog = read_dialog_text(text.str(), name);
   dialog.file = file;
   return dialog;
-}
-
-std::vector<Step> glued(const std::vector<Step>& steps) {
-  std::vector<Step> result;
-  for (const Step& step : steps) {
-    if (step.verb == Verb::Send && is_end(step.who, "front") && !step.optional) {
-      auto before = result.rbegin();
-      while (before != result.rend() && may_be_overtaken(*before, step.who))
-        ++before;
-      const bool joins =
-          before != result.rend() && before->verb == Verb::Send && before->who == step.who && !before->optional;
-      if (joins) {
-        before->octets += step.octets;
-        continue;
-      }
-    }
-    result.push_back(step);
-  }
-  return result;
 }
 
 }  // namespace postern::dialog

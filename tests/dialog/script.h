@@ -7,10 +7,12 @@
 #include <memory>
 #include <optional>
 #include <regex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "dialect.h"
 #include "text.h"
 
 namespace postern::dialog {
@@ -43,6 +45,8 @@ struct What {
     Login,     // a complete login: words are the user and the password
     StartTls,  // the STARTTLS command
     Id,        // the ID command with the pairs in `words`
+    List,      // a whole list: what it must have and lack is in `words`
+    Proxy,     // a PROXY header of version 2 with what is in `words`
   };
   Kind kind = Kind::Octets;
   std::string text;
@@ -54,8 +58,9 @@ struct What {
 struct Step {
   size_t line = 0;
   Verb verb = Verb::Wait;
-  std::string who;        // "front", "back2", "helper"; empty where nobody is named
-  bool optional = false;  // may be left out: "?"
+  std::string who;                  // "front", "back2", "helper"; empty where nobody is named
+  Dialect dialect = Dialect::Imap;  // that he speaks
+  bool optional = false;            // may be left out: "?"
   std::optional<Duration> within;
   std::string octets;       // Send
   What what;                // Expect
@@ -78,10 +83,11 @@ struct Dialog {
   bool helper_away = false;  // at the start
   std::string helper_hello;  // what the helper says first
   std::vector<Setting> settings;
-  std::map<std::string, BackTemper> backs;  // by address
-  std::string capability;                   // what the mail server says of itself when asked; empty: the usual
-  std::vector<std::string> secrets;         // no log line and no stranger may see these
-  std::string fault;                        // of a deliberately wrong dialog: part of the message that must come
+  std::set<std::string, std::less<>> listeners;  // that are named
+  std::map<std::string, BackTemper> backs;       // by address
+  std::string capability;                        // what the mail server says of itself when asked; empty: the usual
+  std::vector<std::string> secrets;              // no log line and no stranger may see these
+  std::string fault;                             // of a deliberately wrong dialog: part of the message that must come
   std::vector<Step> steps;
 };
 
@@ -93,6 +99,8 @@ Dialog read_dialog_text(std::string_view text, const std::string& name);
 // helper's socket.
 std::string configuration(const Dialog& dialog, const std::string& certificates);
 
+// Whether `who` is "front", "front2", ..., or the same with "back", as `kind` says.
+bool is_end(std::string_view who, std::string_view kind);
 // "front" is 1, "front2" is 2, ...
 size_t number_of_end(std::string_view who);
 

@@ -15,6 +15,7 @@ TEST(RunnerTextTest, ResolvesEscapesAndRepetitions) {
   EXPECT_EQ(octets_of(R"(a\r\n\t\\\"\0\x21\xff)", 1), "a\r\n\t\\\"\0!\xff"s);
   EXPECT_EQ(octets_of(R"(\07)", 1), "\0007"s);
   EXPECT_EQ(octets_of(R"(<{{3*"ab\r"}}>{3+})", 1), "<ab\rab\rab\r>{3+}");
+  EXPECT_EQ(octets_of(R"({{base64*"\0{{2*"jo"}}\0{{1*"e"}}"}}.)", 1), base64_of("\0jojo\0e"s) + ".");
 }
 
 TEST(RunnerTextTest, RefusesWhatIsNoEscape) {
@@ -77,6 +78,33 @@ TEST(RunnerScriptTest, SpellsOutTheShortForms) {
   EXPECT_EQ(dialog.secrets, (std::vector<std::string>{"s3cret", "s3cret2"}));
 }
 
+// The octets that the mail program and the mail server send in a whole login at that listener.
+std::string sent_in_login(const std::string& listener) {
+  std::string sent;
+  for (const Step& step : read_dialog_text("login front joe s3cret " + listener + "\n", "test").steps)
+    sent += step.octets;
+  return sent;
+}
+
+TEST(RunnerScriptTest, SpellsOutALoginInEachDialect) {
+  EXPECT_EQ(sent_in_login("pop3s"), "USER joe\r\nPASS s3cret\r\n+OK Mail server ready\r\n+OK done\r\n");
+  EXPECT_EQ(sent_in_login("submissions"),
+            "EHLO laptop.example.test\r\nAUTH PLAIN AGpvZQBzM2NyZXQ=\r\n"
+            "220 store.example.test ESMTP ready\r\n235 2.7.0 done\r\n");
+  EXPECT_TRUE(sent_in_login("sieves").starts_with("AUTHENTICATE \"PLAIN\" \"AGpvZQBzM2NyZXQ=\"\r\n\"IMPLEMENTATION\""));
+  EXPECT_TRUE(sent_in_login("sieves").ends_with("OK \"Mail server ready\"\r\nOK \"done\"\r\n"));
+}
+
+TEST(RunnerScriptTest, AsksAboutTheDialectOfTheLastLogin) {
+  const Dialog dialog = read_dialog_text(
+      "open front pop3s\nopen front2 imaps\nfront> PASS x\\r\\n\nhelper> verify\nfront2> a LOGIN b c\\r\\n\nhelper> "
+      "verify\nback< x\n",
+      "test");
+  EXPECT_EQ(setting(dialog.steps[3].words, "protocol"), "pop3");
+  EXPECT_EQ(setting(dialog.steps[5].words, "protocol"), "imap");
+  EXPECT_EQ(dialog.steps[6].dialect, Dialect::Imap);
+}
+
 TEST(RunnerScriptTest, RepeatsAndKeepsLineNumbers) {
   const Dialog dialog = read_dialog_text("# first\nrepeat 3\n\nwait 1s\nend\nwait 2s\n", "test");
   ASSERT_EQ(dialog.steps.size(), 4u);
@@ -104,6 +132,26 @@ TEST(RunnerScriptTest, DoesNotGlueOverAnAnswerThatIsNeeded) {
   }
 }
 
+TEST(RunnerScriptTest, KnowsWhatIsNeededInEachDialect) {
+  EXPECT_EQ(glued_size("open front pop3s\nfront> a\nfront< +OK\nfront> b\n"), 3u);
+  EXPECT_EQ(glued_size("open front pop3s\nfront> a\nfront< + \\r\\n\nfront> b\n"), 4u);
+  EXPECT_EQ(glued_size("open front submissions\nfront> a\nfront< @list\nfront> b\n"), 3u);
+  EXPECT_EQ(glued_size("open front submissions\nfront> a\nfront< 334 x\nfront> b\n"), 4u);
+  EXPECT_EQ(glued_size("open front sieves\nfront> a\nfront< @greet\nfront> b\n"), 3u);
+  EXPECT_EQ(glued_size("open front sieves\nfront> a\nfront< \"\"\\r\\n\nfront> b\n"), 4u);
+}
+
+TEST(RunnerDialectTest, FindsTheEndOfAList) {
+  EXPECT_EQ(list_size("250-a\r\n250 b\r\n220", Dialect::Submission), 14u);
+  EXPECT_EQ(list_size("250-a\r\n250", Dialect::Submission), 0u);
+  EXPECT_EQ(list_size("250-a\r\n500 b\r\n", Dialect::Submission), 0u);
+  EXPECT_EQ(list_size("+OK\r\nTOP\r\n.\r\n+OK\r\n", Dialect::Pop3), 13u);
+  EXPECT_EQ(list_size("-ERR\r\n.\r\n", Dialect::Pop3), 0u);
+  EXPECT_EQ(list_size("\"SIEVE\" \"\"\r\nOK\r\n", Dialect::Sieve), 16u);
+  EXPECT_EQ(list_size("\"SIEVE\" \"\"\r\nBYE\r\n", Dialect::Sieve), 0u);
+  EXPECT_EQ(list_size("* ID NIL\r\na1 OK in\r\n* x\r\n", Dialect::Imap), 20u);
+}
+
 TEST(RunnerScriptTest, WritesTheConfiguration) {
   const Dialog dialog = read_dialog_text(
       "set limits sessions = 2\nset listen imaps proxy_protocol = true\nset pool default members = [\"127.0.1.1\", "
@@ -118,6 +166,18 @@ TEST(RunnerScriptTest, WritesTheConfiguration) {
     EXPECT_NE(text.find(line), std::string::npos) << line << "\n" << text;
   }
   EXPECT_EQ(text.find("10143"), std::string::npos);
+}
+
+TEST(RunnerScriptTest, WritesWhatADialogNames) {
+  const std::string without = configuration(read_dialog_text("open front imaps\n", "test"), "/folder");
+  EXPECT_EQ(without.find("pop3"), std::string::npos);
+  const std::string with = configuration(
+      read_dialog_text("set pool sieve members = [\"127.0.1.9 weight=2\"]\nopen front pop3s\n", "test"), "/folder");
+  for (const char* line :
+       {"name = \"pop3s\"\nprotocol = \"pop3\"\n", "pool = \"pop3\"\n", "members = [\"127.0.1.1:110\"]\n",
+        "name = \"sieve\"\nprotocol = \"sieve\"\nmembers = [\"127.0.1.9:4190 weight=2\"]\n"}) {
+    EXPECT_NE(with.find(line), std::string::npos) << line << "\n" << with;
+  }
 }
 
 using Pieces = std::vector<std::string>;

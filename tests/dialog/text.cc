@@ -33,10 +33,28 @@ char take_escape(std::string_view& text, size_t line) {
   return static_cast<char>(*octet);
 }
 
+// Behind the end of a repetition whose "{{" was taken, and which may hold others; npos: it has none.
+size_t end_of_made(std::string_view text) {
+  size_t depth = 1;
+  for (size_t i = 0; i < text.size();) {
+    if (text.substr(i).starts_with("{{")) {
+      ++depth;
+      i += 2;
+    } else if (text.substr(i).starts_with("\"}}")) {
+      i += 3;
+      if (--depth == 0) return i;
+    } else {
+      ++i;
+    }
+  }
+  return text.npos;
+}
+
 // Takes {{N*"S"}} or {{base64*"S"}} from the front of `text`, which begins behind the braces.
 std::string take_made(std::string_view& text, size_t line) {
   const size_t star = text.find("*\"");
-  const size_t end = text.find("\"}}");
+  const size_t behind = end_of_made(text);
+  const size_t end = behind == text.npos ? behind : behind - 3;
   if (star == text.npos || end == text.npos || end < star + 2)
     throw Fault(line, "write {{N*\"S\"}} or {{base64*\"S\"}}");
   const std::string_view how = text.substr(0, star);
@@ -57,7 +75,11 @@ std::string take_quoted(std::string_view& text, size_t line) {
   size_t end = 1;
   while (end < text.size() && text[end] != '"') {
     // A repetition has quotation marks of its own.
-    if (text.substr(end).starts_with("{{")) end = std::min(text.find("}}", end), text.size());
+    if (text.substr(end).starts_with("{{")) {
+      const size_t size = end_of_made(text.substr(end + 2));
+      end = size == text.npos ? text.size() : end + 2 + size;
+      continue;
+    }
     end += end < text.size() && text[end] == '\\' ? 2 : 1;
   }
   if (end >= text.size()) throw Fault(line, "a quotation mark is missing");

@@ -91,7 +91,8 @@ class World {
   const Dialog& dialog_;
   Cutter& cutter_;
   Instant now_;
-  session::Surroundings surroundings_;
+  session::Counts counts_;
+  session::Surroundings surroundings_{.counts = &counts_};
   auth::Options auth_;
   auth::Cache cache_;
   auth::Desk desk_;

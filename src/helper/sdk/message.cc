@@ -3,6 +3,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "helper/sdk/question.h"
 
 namespace postern::helper_sdk {
@@ -88,6 +89,10 @@ void add_said(auth::FormWriter& writer, std::string_view key, postern_bytes valu
   if (value.data != nullptr) writer.add(key, view(value));
 }
 
+std::string base64(postern_bytes bytes) {
+  return absl::Base64Escape({bytes.data, bytes.size});
+}
+
 void add_counted(auth::FormWriter& writer, std::string_view key, uint32_t value) {
   if (value != 0) writer.add(key, uint64_t{value});
 }
@@ -103,6 +108,8 @@ void add_counted(auth::FormWriter& writer, std::string_view key, uint32_t value)
   for (size_t i = 0; i < answer.back_count; ++i) {
     if (answer.back[i].size == 0) return false;
   }
+  const bool keys = answer.salt.size != 0 && answer.stored_key.size == 32 && answer.server_key.size == 32;
+  if (answer.iterations != 0 && !keys) return false;
   return answer.proxy_protocol <= 2;
 }
 
@@ -120,6 +127,9 @@ void add_route(auth::FormWriter& writer, const postern_answer& answer) {
   if (answer.proxy_protocol != 0) writer.add("proxy_protocol", answer.proxy_protocol == 1 ? "v1" : "v2");
   writer.add_filled("xclient", word(answer.xclient));
   add_counted(writer, "sessions_max", answer.sessions_max);
+  if (answer.iterations == 0) return;
+  writer.add("iterations", uint64_t{answer.iterations}).add("salt", base64(answer.salt));
+  writer.add("stored_key", base64(answer.stored_key)).add("server_key", base64(answer.server_key));
 }
 
 void add_memory(auth::FormWriter& writer, const postern_answer& answer) {

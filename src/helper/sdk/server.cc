@@ -235,20 +235,21 @@ void Server::on_line(Connection& connection, std::string_view line) {
   }
   const std::string_view op = view(question->op);
   const std::string_view id = view(question->id);
-  if (op == "verify" && !id.empty()) {
+  const auto asked = op == "verify" ? options_.verify : op == "scram" ? options_.scram : nullptr;
+  if (asked != nullptr && !id.empty()) {
     owned(question)->connection = connection.number;
     owned(question)->peer = connection.peer;
     {
       const std::lock_guard guard(lock_);
       ++connection.in_flight;
     }
-    options_.verify(options_.context, self_, question);
+    asked(options_.context, self_, question);
     return;
   }
   if (op == "hello") {
     say(connection, build_hello(name_));
   } else {
-    say_error(connection, id, op == "verify" ? "a question needs an id" : "unknown op");
+    say_error(connection, id, asked != nullptr ? "a question needs an id" : "unknown op");
   }
   postern_question_free(question);
 }

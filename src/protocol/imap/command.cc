@@ -96,13 +96,12 @@ class Cursor {
 };
 
 // name SP value; only the value may be NIL.
-Parsed parse_id_pair(Cursor& cursor) {
-  Argument name, value;
-  if (const Parsed parsed = cursor.string(name); parsed != Parsed::Yes) return parsed;
-  if (name.raw.size() > id_name_size_max || !cursor.take(' ')) return Parsed::No;
+Parsed parse_id_pair(Cursor& cursor, IdPair& pair) {
+  if (const Parsed parsed = cursor.string(pair.name); parsed != Parsed::Yes) return parsed;
+  if (pair.name.raw.size() > id_name_size_max || !cursor.take(' ')) return Parsed::No;
   if (cursor.take_nil()) return Parsed::Yes;
-  if (const Parsed parsed = cursor.string(value); parsed != Parsed::Yes) return parsed;
-  return value.raw.size() > id_value_size_max ? Parsed::No : Parsed::Yes;
+  if (const Parsed parsed = cursor.string(pair.value); parsed != Parsed::Yes) return parsed;
+  return pair.value.raw.size() > id_value_size_max ? Parsed::No : Parsed::Yes;
 }
 
 }  // namespace
@@ -135,13 +134,13 @@ Parsed parse_login(std::string_view arguments, LoginArguments& login) {
   return cursor.at_end() ? Parsed::Yes : Parsed::No;
 }
 
-Parsed parse_id(std::string_view arguments) {
+Parsed parse_id(std::string_view arguments, std::vector<IdPair>& pairs) {
   Cursor cursor(arguments);
   if (cursor.take_nil()) return cursor.at_end() ? Parsed::Yes : Parsed::No;
   if (!cursor.take('(')) return Parsed::No;
-  for (size_t pairs = 0; !cursor.take(')'); ++pairs) {
-    if (pairs == id_pairs_max || (pairs != 0 && !cursor.take(' '))) return Parsed::No;
-    if (const Parsed parsed = parse_id_pair(cursor); parsed != Parsed::Yes) return parsed;
+  while (!cursor.take(')')) {
+    if (pairs.size() == id_pairs_max || (!pairs.empty() && !cursor.take(' '))) return Parsed::No;
+    if (const Parsed parsed = parse_id_pair(cursor, pairs.emplace_back()); parsed != Parsed::Yes) return parsed;
   }
   return cursor.at_end() ? Parsed::Yes : Parsed::No;
 }

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/secret.h"
 
@@ -43,8 +44,12 @@ struct LoginArguments {
 // and many mail programs do not quote. An atom ends at a space and holds neither quotes, an open brace nor controls.
 [[nodiscard]] Parsed parse_login(std::string_view arguments, LoginArguments& login);
 
+struct IdPair {
+  Argument name, value;  // NIL is an empty value
+};
+
 // RFC 2971, section 3.1 and 3.3: NIL, or a list of at most 30 pairs; names up to 30 octets, values up to 1024, or NIL.
-[[nodiscard]] Parsed parse_id(std::string_view arguments);
+[[nodiscard]] Parsed parse_id(std::string_view arguments, std::vector<IdPair>& pairs);
 
 // No argument at all. Blanks do not count: some mail programs put one behind the command.
 [[nodiscard]] Parsed parse_nothing(std::string_view arguments);

@@ -106,4 +106,14 @@ std::string passable_capabilities(std::string_view capabilities) {
   return list;
 }
 
+bool is_front_capability(std::string_view word) {
+  static constexpr std::string_view ours[] = {
+      "IMAP4rev1",       "SASL-IR", "LITERAL+",      "LITERAL-",      "ID", "STARTTLS", "AUTH", "LOGIN",
+      "LOGIN-REFERRALS", "XCLIENT", "LOGINDISABLED", "UNAUTHENTICATE"};
+  if (word.empty() || word.size() > code_size_max || !std::all_of(word.begin(), word.end(), is_code_char)) return false;
+  const std::string_view name = word.substr(0, word.find('='));
+  return word.find(' ') == word.npos && std::none_of(std::begin(ours), std::end(ours),
+                                                     [&](std::string_view one) { return line::same_word(name, one); });
+}
+
 }  // namespace postern::imap

@@ -36,4 +36,8 @@ bool is_passable_code(std::string_view code);
 // LOGINDISABLED, which speak of a connection that is not the mail program's. Empty when there is nothing fit to send.
 std::string passable_capabilities(std::string_view capabilities);
 
+// Whether a word that a mail server says before login may be announced to a mail program: printable, and not about a
+// login or a connection that is the gate's own affair.
+bool is_front_capability(std::string_view word);
+
 }  // namespace postern::imap

@@ -14,7 +14,8 @@ Step Reader::next_command(const CommandLimits& limits) {
     if (!skip_literal()) return Step::NeedBytes;
     const Step step = end_of_line(limits.line_size);
     if (step != Step::Whole) return step;
-    const std::optional<LiteralMark> mark = literal_at_end(frame().substr(position_));
+    std::optional<LiteralMark> mark = literal_at_end(frame().substr(position_));
+    if (mark && !limits.senders_wait) mark->waits = false;
     if (swallowing_ && (!mark || mark->waits)) {
       drop();
       return Step::Swallowed;

@@ -22,6 +22,7 @@ struct CommandLimits {
   size_t literal_size = 0;   // one literal
   size_t literals_size = 0;  // all literals together
   size_t swallow_size = 0;   // literals that are read only to be thrown away
+  bool senders_wait = true;  // false: "{5}" is on its way like "{5+}" (ManageSieve has no word for "go on")
 };
 
 enum class Step : uint8_t {

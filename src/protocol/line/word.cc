@@ -14,6 +14,13 @@ bool is_control(char c) {
   return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
 }
 
+std::string_view take_until(char end, std::string_view& text) {
+  const size_t size = text.find(end);
+  const std::string_view taken = text.substr(0, size);
+  text = size == text.npos ? std::string_view() : text.substr(size + 1);
+  return taken;
+}
+
 }  // namespace
 
 bool same_word(std::string_view left, std::string_view right) {
@@ -22,10 +29,11 @@ bool same_word(std::string_view left, std::string_view right) {
 }
 
 std::string_view take_word(std::string_view& text) {
-  const size_t space = text.find(' ');
-  const std::string_view word = text.substr(0, space);
-  text = space == text.npos ? std::string_view() : text.substr(space + 1);
-  return word;
+  return take_until(' ', text);
+}
+
+std::string_view take_line(std::string_view& text) {
+  return take_until('\n', text);
 }
 
 std::string one_line(std::string_view text, size_t size_max) {

@@ -76,16 +76,33 @@ From understand_v1(std::string_view line) {
   const std::optional<Endpoint> source = endpoint_of(source_address, source_port, family);
   const std::optional<Endpoint> destination = endpoint_of(destination_address, line, family);
   if (!source || !destination) return std::nullopt;
-  return Proxied{*source, *destination};
+  return Proxied{*source, *destination, false, {}, {}};
 }
 
-// Type, length, value: nothing in them changes what we do, but their lengths must add up.
-bool are_tlvs(std::string_view bytes) {
+// Section 2.2.
+enum TlvType : uint8_t { Authority = 0x02, Ssl = 0x20, SslVersion = 0x21 };
+// In the first byte of Ssl's value: the mail program connected over TLS.
+constexpr uint8_t client_ssl = 0x01;
+constexpr size_t ssl_fixed_size = 5;
+constexpr size_t text_size_max = 255;
+
+// Type, length, value, one after the other; false: their lengths do not add up.
+bool read_tlvs(std::string_view bytes, Proxied& proxied) {
   while (!bytes.empty()) {
     if (bytes.size() < tlv_fixed_size) return false;
     const size_t size = tlv_fixed_size + number16(bytes.substr(1));
     if (bytes.size() < size) return false;
+    const auto type = static_cast<uint8_t>(bytes[0]);
+    const std::string_view value = bytes.substr(tlv_fixed_size, size - tlv_fixed_size);
     bytes.remove_prefix(size);
+    if (type == Authority) proxied.sni = line::one_line(value, text_size_max);
+    if (type == SslVersion) proxied.tls_version = line::one_line(value, text_size_max);
+    if (type != Ssl) continue;
+    if (value.size() < ssl_fixed_size) return false;
+    proxied.tls = (static_cast<uint8_t>(value[0]) & client_ssl) != 0;
+    // TLVs of its own stand behind the fixed bytes; they hold no further Ssl.
+    if (value.size() > ssl_fixed_size && static_cast<uint8_t>(value[ssl_fixed_size]) == Ssl) return false;
+    if (!read_tlvs(value.substr(ssl_fixed_size), proxied)) return false;
   }
   return true;
 }
@@ -110,13 +127,17 @@ From understand_v2(uint8_t version_and_command, uint8_t kind, std::string_view r
   const std::optional<size_t> size = addresses_size(kind);
   if (!size || rest.size() < *size) return std::nullopt;
   if (kind == Unspec) return Local{};
-  if (!are_tlvs(rest.substr(*size))) return std::nullopt;
+  Proxied proxied;
+  if (!read_tlvs(rest.substr(*size), proxied)) return std::nullopt;
   if (kind == Tcp4) {
-    return Proxied{endpoint_v4(rest, number16(rest.substr(8))), endpoint_v4(rest.substr(4), number16(rest.substr(10)))};
+    proxied.source = endpoint_v4(rest, number16(rest.substr(8)));
+    proxied.destination = endpoint_v4(rest.substr(4), number16(rest.substr(10)));
+    return proxied;
   }
   if (kind == Tcp6) {
-    return Proxied{endpoint_v6(rest, number16(rest.substr(32))),
-                   endpoint_v6(rest.substr(16), number16(rest.substr(34)))};
+    proxied.source = endpoint_v6(rest, number16(rest.substr(32)));
+    proxied.destination = endpoint_v6(rest.substr(16), number16(rest.substr(34)));
+    return proxied;
   }
   return Local{};
 }

@@ -32,6 +32,10 @@ struct Local {};
 // IPv4. A port may be 0.
 struct Proxied {
   Endpoint source, destination;
+  // Version 2's TLVs (section 2.2), of a load balancer that ended the mail program's TLS itself.
+  bool tls = false;         // the mail program spoke TLS with it
+  std::string tls_version;  // "TLSv1.3"; printable; empty: not said
+  std::string sni;          // the name that the mail program asked for; printable; empty: not said
 };
 
 struct Header {

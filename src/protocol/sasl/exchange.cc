@@ -3,9 +3,10 @@
 
 #include <utility>
 
+#include "base/check.h"
 #include "base/secret.h"
-#include "protocol/line/word.h"
 #include "protocol/sasl/base64.h"
+#include "protocol/sasl/message.h"
 
 namespace postern::sasl {
 namespace {
@@ -19,14 +20,20 @@ constexpr std::string_view ask_password = "UGFzc3dvcmQ6";
 
 }  // namespace
 
-std::optional<Exchange> Exchange::of(std::string_view mechanism) {
-  if (line::same_word(mechanism, "PLAIN")) return Exchange(Mechanism::Plain);
-  if (line::same_word(mechanism, "LOGIN")) return Exchange(Mechanism::SaslLogin);
-  return std::nullopt;
+std::optional<Exchange> Exchange::of(std::string_view mechanism, const Means& means) {
+  const std::optional<Mechanism> known = protocol::sasl_mechanism(mechanism);
+  if (!known || !means.mechanisms.has(*known)) return std::nullopt;
+  return Exchange(*known, means);
+}
+
+Exchange::Exchange(Mechanism mechanism, const Means& means) : mechanism_(mechanism) {
+  if (!protocol::is_scram(mechanism)) return;
+  CHECK(means.primitives != nullptr);
+  scram_ = std::make_unique<Scram>(*means.primitives, means.channel_bindings, mechanism == Mechanism::ScramSha256Plus);
 }
 
 Step Exchange::begin(std::optional<std::string_view> initial) {
-  if (!initial) return Challenge{mechanism_ == Mechanism::SaslLogin ? ask_user : std::string_view()};
+  if (!initial) return Challenge{std::string(mechanism_ == Mechanism::SaslLogin ? ask_user : std::string_view())};
   std::string message;
   if (*initial != "=" && !base64_decode(*initial, message)) return Failure::BadBase64;
   return understand(message);
@@ -35,50 +42,77 @@ Step Exchange::begin(std::optional<std::string_view> initial) {
 Step Exchange::answer(std::string_view line) {
   if (line == "*") return Failure::Cancelled;
   std::string message;
-  if (!base64_decode(line, message)) return Failure::BadBase64;
+  // "=" stands for nothing in an initial response only, but some mail programs say it here as well.
+  if (line != "=" && !base64_decode(line, message)) return Failure::BadBase64;
   return understand(message);
 }
 
 Step Exchange::understand(std::string& message) {
-  Step step = mechanism_ == Mechanism::Plain ? plain(message) : login(message);
+  const auto read = [&]() -> Step {
+    switch (mechanism_) {
+      case Mechanism::Login:
+      case Mechanism::Plain: return checked(read_plain(message));
+      case Mechanism::SaslLogin: return login(message);
+      case Mechanism::OAuthBearer: return checked(read_oauthbearer(message));
+      case Mechanism::XOAuth2: return checked(read_xoauth2(message));
+      case Mechanism::External: return external(message);
+      case Mechanism::ScramSha256:
+      case Mechanism::ScramSha256Plus: return scram(message);
+    }
+    return Failure::Malformed;
+  };
+  Step step = read();
   wipe(message);
   return step;
 }
 
-// RFC 4616, section 2: [authzid] NUL authcid NUL passwd.
-Step Exchange::plain(std::string_view message) {
-  const size_t first = message.find('\0');
-  const size_t second = first == message.npos ? message.npos : message.find('\0', first + 1);
-  if (second == message.npos) return Failure::Malformed;
-  const std::string_view authzid = message.substr(0, first);
-  const std::string_view user = message.substr(first + 1, second - first - 1);
-  const std::string_view password = message.substr(second + 1);
-  if (password.find('\0') != password.npos) return Failure::Malformed;
-  if (user.empty() || password.empty()) return Failure::Empty;
-  // Many mail programs fill in both identities; that asks for nothing special.
-  return Credentials{mechanism_, std::string(user), authzid == user ? std::string() : std::string(authzid),
-                     Secret(password)};
+Step Exchange::checked(std::optional<Credentials> credentials) {
+  if (!credentials) return Failure::Malformed;
+  const bool named = !credentials->user.empty() || credentials->mechanism == Mechanism::OAuthBearer;
+  if (!named || credentials->password.empty()) return Failure::Empty;
+  return *std::move(credentials);
 }
 
 Step Exchange::login(std::string_view message) {
   if (message.find('\0') != message.npos) return Failure::Malformed;
   if (!user_) {
     user_ = std::string(message);
-    return Challenge{ask_password};
+    return Challenge{std::string(ask_password)};
   }
   if (user_->empty() || message.empty()) return Failure::Empty;
   return Credentials{mechanism_, *std::move(user_), {}, Secret(message)};
 }
 
-Secret plain_message(std::string_view authzid, std::string_view user, std::string_view password) {
-  std::string message;
-  message.reserve(authzid.size() + user.size() + password.size() + 2);
-  message.append(authzid).push_back('\0');
-  message.append(user).push_back('\0');
-  message.append(password);
-  std::string base64 = base64_encode(message);
-  wipe(message);
-  return Secret::take(base64);
+// RFC 4422, appendix A.1: the message is whom to act as; empty: whoever the certificate is.
+Step Exchange::external(std::string_view message) {
+  if (message.find('\0') != message.npos) return Failure::Malformed;
+  return Credentials{mechanism_, {}, std::string(message), {}};
+}
+
+Step Exchange::scram(std::string_view message) {
+  switch (scram_step_) {
+    case ScramStep::First:
+      if (!scram_->first(message)) return Failure::Malformed;
+      return WantsKeys{scram_->user(), mechanism_};
+    case ScramStep::Last: {
+      const Scram::Proof proof = scram_->last(message);
+      if (proof == Scram::Proof::Malformed) return Failure::Malformed;
+      if (proof == Scram::Proof::Wrong) return Credentials{mechanism_, scram_->user(), scram_->authzid(), {}, true};
+      scram_step_ = ScramStep::Proven;
+      return Challenge{base64_encode(scram_->server_final())};
+    }
+    case ScramStep::Proven:
+      // The mail program has seen our proof and says nothing to it.
+      if (!message.empty()) return Failure::Malformed;
+      return Credentials{mechanism_, scram_->user(), scram_->authzid(), {}};
+  }
+  return Failure::Malformed;
+}
+
+Step Exchange::keys(const ScramKeys* keys) {
+  CHECK(scram_ != nullptr && scram_step_ == ScramStep::First);
+  scram_step_ = ScramStep::Last;
+  return Challenge{base64_encode(scram_->challenge(keys))};
 }
 
 }  // namespace postern::sasl

@@ -102,7 +102,7 @@ class Checks:
         if act in ("has", "lacks"):
             return self.check_text(step, end.heard)
         if act == "relays":
-            return self.check_relays(who, argument or "back" + who[5:])
+            return self.check_relays(step, who, argument or "back" + who[5:])
         if act == "at":
             found = end.address
         else:
@@ -119,9 +119,13 @@ class Checks:
         if (text in heard) != (step.words[1].text() == "has"):
             self.fail(f'{step.words[0].text()} {"lacks" if text not in heard else "has"} "{shown(text)}": {shown(heard)}')
 
-    def check_relays(self, front, back):
+    def check_relays(self, step, front, back):
         self.pings += 1
-        for sender, getter, text in ((front, back, f"ping{self.pings} NOOP\r\n"), (back, front, f"ping{self.pings} OK pong\r\n")):
+        ping = f"ping{self.pings}"
+        # In submission only commands pass.
+        command, answer = (f"NOOP {ping}\r\n", f"250 {ping}\r\n") if step.dialect == "submission" else (
+            f"{ping} NOOP\r\n", f"{ping} OK pong\r\n")
+        for sender, getter, text in ((front, back, command), (back, front, answer)):
             self.end(sender).send([text.encode()])
             end = self.end(getter)
             self.must(lambda: end.inbox == text.encode(),
@@ -151,7 +155,7 @@ class Checks:
                 end.close("full")
         if self.helper.link:
             while self.helper.open_ids:
-                self.helper.link.send(f"id={self.helper.take_id()}&result=unavailable\n".encode())
+                self.helper.link.send(f"id={self.helper.take_id()[0]}&result=unavailable\n".encode())
         if not self.stopped:
             self.must(self.is_empty, lambda: "sessions or memory are left when everybody has gone: " + self.gate.log()[-1500:])
         status = self.gate.end()

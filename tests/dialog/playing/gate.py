@@ -8,11 +8,9 @@ import socket
 import subprocess
 import tempfile
 
-from . import script
+from . import dialects, script
 from .ends import Loop
 from .helper import Door
-
-LISTENERS = ("imaps", "imap", "plain")
 
 
 class Places:
@@ -21,8 +19,12 @@ class Places:
     def __init__(self, folder, certificates):
         self.folder, self.certificates = folder, certificates
         self.helper = os.path.join(folder, "auth.sock")
-        self.listeners = dict(zip(LISTENERS, free_ports(len(LISTENERS))))
-        self.back_port = 0
+        self.back_ports = {}
+        self.move()
+
+    def move(self):
+        """The listeners get other ports."""
+        self.listeners = dict(zip(dialects.LISTENERS, free_ports(len(dialects.LISTENERS))))
 
 
 def free_ports(count):
@@ -37,22 +39,28 @@ def free_ports(count):
 
 
 class MailServers:
-    """A listening socket for each address that the dialog names, all on one port."""
+    """A listening socket for each address that the dialog names and each dialect, which has one port."""
 
     def __init__(self, loop, dialog, accepted):
         self.doors = []
         self.full = []
+        self.ports = {}
+        for dialect in {step.dialect for step in dialog.steps} | {"imap"}:
+            self.open(loop, dialog, dialect, accepted)
+
+    def open(self, loop, dialog, dialect, accepted):
         addresses = set(re.findall(r"127\.0\.1\.\d+", dialog.text)) | {script.DEFAULT_BACK}
         if "[::1]" in dialog.text:
             addresses.add("::1")
-        self.port, socks = bind_all(sorted(addresses - {one for one, temper in dialog.tempers.items() if temper == "refuses"}))
+        port, socks = bind_all(sorted(addresses - {one for one, temper in dialog.tempers.items() if temper == "refuses"}))
+        self.ports[dialect] = port
         for address, sock in socks.items():
             if dialog.tempers.get(address) == "silent":
                 self.fill(address, sock)
             else:
                 sock.listen(64)
                 sock.setblocking(False)
-                self.doors.append(Door(loop, sock, accepted))
+                self.doors.append(Door(loop, sock, lambda new: accepted(new, dialect)))
 
     def fill(self, address, sock):
         """The kernel lets further connections wait without an answer."""
@@ -61,7 +69,7 @@ class MailServers:
         for _ in range(3):
             filler = socket.socket()
             filler.setblocking(False)
-            filler.connect_ex((address, self.port))
+            filler.connect_ex(sock.getsockname())
             self.full.append(filler)
 
     def shut(self):
@@ -97,7 +105,7 @@ class Gate:
         self.folder = tempfile.TemporaryDirectory(prefix="postern-live-")
         self.places = Places(self.folder.name, certificates)
         self.servers = MailServers(self.loop, dialog, accepted)
-        self.places.back_port = self.servers.port
+        self.places.back_ports = self.servers.ports
         self.binary, self.dialog = binary, dialog
         self.process = None
         self.log_path = os.path.join(self.folder.name, "log")
@@ -106,7 +114,7 @@ class Gate:
         for _ in range(self.START_TRIES):
             if self.try_to_start():
                 return
-            self.places.listeners = dict(zip(LISTENERS, free_ports(len(LISTENERS))))
+            self.places.move()
         raise RuntimeError("the gate does not start: " + self.log())
 
     def try_to_start(self):

@@ -9,8 +9,9 @@ import urllib.parse
 from .ends import READ, WRITE
 from .text import shown
 
-KNOWN_KEYS = {"op", "id", "protocol", "listener", "mechanism", "user", "authzid", "password", "client", "local", "tls", "sni",
-              "session", "version", "name"}
+KNOWN_KEYS = {"op", "id", "protocol", "listener", "mechanism", "user", "authzid", "password", "token", "client", "local", "tls",
+              "sni", "session", "version", "name", "subject", "common_name", "email", "fingerprint"}
+SECRET_KEYS = ("password", "token")
 RESULTS = {"accept": "ok", "refuse": "reject", "unavailable": "unavailable"}
 
 
@@ -56,7 +57,7 @@ class Helper:
             self.nonsense = line
             return
         for key, value in pairs.items():
-            if key != "password":
+            if key not in SECRET_KEYS:
                 self.beside_passwords += key.encode() + b"=" + value + b"\n"
         if pairs.get("op") == b"hello":
             self.greetings += 1
@@ -67,10 +68,11 @@ class Helper:
 
     def take_question(self):
         question = self.unread.popleft()
-        self.open_ids.append(question.get("id", b"").decode())
+        self.open_ids.append((question.get("id", b"").decode(), question.get("protocol", b"").decode()))
         return question
 
     def take_id(self):
+        """And the protocol that was asked about."""
         return self.open_ids.popleft() if self.open_ids else None
 
 
@@ -98,8 +100,9 @@ def answer_line(words, number, map_back):
 
 
 def question_differs(question, words):
-    """Why the question is not the one of the line `verify "USER" "PASSWORD" via METHOD ...`; empty: it is."""
-    wanted = {"op": b"verify", "protocol": b"imap", "authzid": b""}
+    """Why the question is not the one of the line `verify "USER" "PASSWORD" via METHOD ...` or `scram "USER" ...`; empty: it
+    is."""
+    wanted = {"op": words[0].value, "authzid": b"", "password": b"", "token": b""}
     places = ["user", "password"]
     words = collections.deque(words[1:])
     while words:
@@ -110,6 +113,9 @@ def question_differs(question, words):
             wanted[places.pop(0)] = word.value
         elif words:
             wanted[{"via": "mechanism", "as": "authzid"}.get(word.text(), "from")] = words.popleft().value
+    if wanted.get("mechanism") in (b"XOAUTH2", b"OAUTHBEARER"):
+        # A token is asked about as what it is.
+        wanted["token"], wanted["password"] = wanted["password"], b""
     for key, value in wanted.items():
         has = question.get("client" if key == "from" else key, b"")
         if key == "from":

@@ -8,7 +8,7 @@ import ssl
 import warnings
 
 from . import helper as helper_lines
-from . import mail_server, script
+from . import dialects, mail_server, script
 from .checks import Checks
 from .ends import End
 from .gate import Gate
@@ -83,8 +83,9 @@ class Player(Checks):
         self.must(lambda: self.find(who), f"{who} has no connection")
         return self.find(who)
 
-    def accept_back(self, sock):
+    def accept_back(self, sock, dialect):
         self.backs.append(End(self.loop, sock))
+        self.backs[-1].dialect = dialect
 
     # Connections and TLS.
 
@@ -96,7 +97,7 @@ class Player(Checks):
         sock.bind((source, 0))
         sock.connect(("127.0.0.1", self.gate.places.listeners[listener]))
         self.fronts[step.who] = End(self.loop, sock)
-        if how == "tls" or (how == "open" and listener == "imaps"):
+        if how == "tls" or (how == "open" and dialects.LISTENERS[listener][1] == "implicit"):
             self.act_tls(step)
 
     def act_tls(self, step):
@@ -181,7 +182,7 @@ class Player(Checks):
             return
         self.must(lambda: self.find(step.who), f"{step.who} has no connection", step.within)
         end = self.find(step.who)
-        if step.what.kind in ("login", "id", "starttls"):
+        if step.what.kind in ("login", "id", "starttls", "proxy"):
             getattr(mail_server, "expect_" + step.what.kind)(self, step, end)
             return
         self.must(lambda: self.matches(step, end),
@@ -194,6 +195,13 @@ class Player(Checks):
             if not end.inbox.startswith(what.text):
                 return False
             end.take(len(what.text))
+            return True
+        if what.kind == "list":
+            text = bytes(end.inbox[:dialects.list_size(end.inbox, step.dialect)])
+            asked = zip(what.words[::2], what.words[1::2])
+            if not text or any((word.value in text) != (which.text() == "has") for which, word in asked):
+                return False
+            end.take(len(text))
             return True
         newline = end.inbox.find(b"\n")
         if newline < 1 or end.inbox[newline - 1:newline] != b"\r":
@@ -236,15 +244,16 @@ class Player(Checks):
             line = helper_lines.answer_line([], 0, str).replace(b"id=0", b"op=invalidate&user=" + step.words[1].value)
             self.helper.link.send(line)
         else:
-            number = self.helper.take_id()
-            if number is None:
+            question = self.helper.take_id()
+            if question is None:
                 self.fail("there is no question that the helper could answer")
-            line = helper_lines.answer_line(step.words, number, self.with_port)
+            number, protocol = question
+            line = helper_lines.answer_line(step.words, number, lambda address: self.with_port(address, protocol))
             self.helper.link.send(line[:len(line) // 2] if what == "partial" else line)
 
-    def with_port(self, address):
+    def with_port(self, address, protocol):
         bare = re.fullmatch(r"[0-9.]+|\[[0-9a-f:]+\]", address)
-        return f"{address}:{self.gate.places.back_port}" if bare else address
+        return f"{address}:{self.gate.places.back_ports[protocol]}" if bare else address
 
     # Ends, and the rest.
 

@@ -22,7 +22,7 @@ def octets_of(text, line):
     at = 0
     while at < len(text):
         if text.startswith("{{", at):
-            end = text.find('"}}', at)
+            end = end_of_made(text, at) - 3
             made = re.fullmatch(r'(\d+|base64)\*"(.*)', text[at + 2:end], re.S) if end >= 0 else None
             if not made:
                 raise Fault(line, 'write {{N*"S"}} or {{base64*"S"}}')
@@ -44,6 +44,16 @@ def octets_of(text, line):
             out += text[at].encode("latin-1")
             at += 1
     return bytes(out)
+
+
+def end_of_made(text, begin):
+    """Behind the repetition that begins here, which may hold others; -1: it has no end."""
+    depth = 0
+    for mark in re.compile(r'\{\{|"\}\}').finditer(text, begin):
+        depth += 1 if mark.group() == "{{" else -1
+        if depth == 0:
+            return mark.end()
+    return -1
 
 
 def shown(octets):
@@ -98,8 +108,9 @@ def end_of_quoted(text, begin, line):
     while at < len(text) and text[at] != '"':
         # A repetition has quotation marks of its own.
         if text.startswith("{{", at):
-            end = text.find("}}", at)
+            end = end_of_made(text, at)
             at = len(text) if end < 0 else end
+            continue
         at += 2 if text[at:at + 1] == "\\" else 1
     if at >= len(text):
         raise Fault(line, "a quotation mark is missing")

@@ -66,7 +66,7 @@ class Logins(World):
 
     def test_a_pool_whose_first_member_is_down(self):
         self.assertEqual(self.log_in(DORA).first_subject(), subject_of(DORA))
-        self.gate.wait_for_log(rf" back-failed .*back=127\.0\.3\.9:{self.dovecot.port} .*reason=refused")
+        self.gate.wait_for_log(rf" (back-failed|member state=down) .*back=127\.0\.3\.9:{self.dovecot.port} .*reason=refused")
 
     def test_a_wrong_password_and_an_unknown_user_are_told_the_same(self):
         sentence = "[AUTHENTICATIONFAILED] Wrong user name or password"

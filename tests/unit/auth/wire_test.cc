@@ -218,6 +218,42 @@ TEST(Wire, ReadsWhatMayBeKept) {
 }
 
 // One wrong value makes the whole answer invalid: nobody is let in or turned away by half an answer.
+// Each mechanism's own proof, and nothing in its place.
+TEST(Wire, AsksForTokensCertificatesAndKeys) {
+  Question token = question_of("joe", "ya29.x");
+  token.mechanism = "XOAUTH2";
+  token.is_token = true;
+  EXPECT_NE(verify_line(1, token)->reveal().find("&user=joe&token=ya29.x&client="), std::string_view::npos);
+  Question certificate = question_of("", "");
+  certificate.mechanism = "EXTERNAL";
+  certificate.certificate = {"CN=joe,O=Example", "joe", "joe@example.test", "ab12"};
+  EXPECT_NE(
+      verify_line(1, certificate)
+          ->reveal()
+          .find("&user=&subject=CN%3Djoe%2CO%3DExample&common_name=joe&email=joe%40example.test&fingerprint=ab12&"),
+      std::string_view::npos);
+  Question keys = question_of("joe", "");
+  keys.kind = Question::Kind::Scram;
+  keys.mechanism = "SCRAM-SHA-256";
+  EXPECT_TRUE(verify_line(1, keys)->reveal().starts_with("op=scram&id=1&protocol=imap&"));
+  EXPECT_EQ(verify_line(1, keys)->reveal().find("password"), std::string_view::npos);
+}
+
+TEST(Wire, ReadsScramKeysAndNeverKeepsThem) {
+  const std::string key(44 - 1, 'A');
+  const Answer answer = answer_of("id=1&result=ok&iterations=4096&salt=AAAA&stored_key=" + key +
+                                  "%3D&server_key=" + key + "%3D&sessions_max=3&proxy_protocol=v2&xclient=yes");
+  const auto& accept = std::get<Accept>(answer.verdict);
+  ASSERT_TRUE(accept.scram);
+  EXPECT_EQ(accept.scram->iterations, 4096u);
+  EXPECT_EQ(accept.scram->salt, std::string(3, '\0'));
+  EXPECT_EQ(accept.scram->stored_key.size(), 32u);
+  EXPECT_EQ(accept.route.sessions_max, 3u);
+  EXPECT_EQ(accept.route.proxy_protocol, 2);
+  EXPECT_EQ(accept.route.xclient, true);
+  EXPECT_FALSE(answer.keeping.store);
+}
+
 TEST(Wire, RefusesInvalidAnswers) {
   const std::pair<const char*, const char*> cases[] = {
       {"id=1", "result is missing"},
@@ -236,7 +272,15 @@ TEST(Wire, RefusesInvalidAnswers) {
       {"id=1&result=ok&back=127.0.1.1,127.0.1.2", "back is not an address with or without a port"},
       {"id=1&result=ok&back=127.0.1.1&pool=old", "back and pool exclude each other"},
       {"id=1&result=ok&tls=yes", "tls is neither none, starttls nor implicit"},
-      {"id=1&result=ok&mechanism=CRAM-MD5", "mechanism is neither LOGIN nor PLAIN"},
+      {"id=1&result=ok&mechanism=CRAM-MD5", "mechanism is none of LOGIN, PLAIN, XOAUTH2, OAUTHBEARER and EXTERNAL"},
+      {"id=1&result=ok&proxy_protocol=yes", "proxy_protocol is neither v1 nor v2"},
+      {"id=1&result=ok&xclient=1", "xclient is neither yes nor no"},
+      {"id=1&result=ok&sessions_max=many", "sessions_max is no number"},
+      {"id=1&result=ok&iterations=4096&salt=AAAA", "iterations, salt, stored_key and server_key go together"},
+      {"id=1&result=ok&iterations=1&salt=AAAA&stored_key=AAAA&server_key=AAAA",
+       "iterations is no number from 4096 to 10000000"},
+      {"id=1&result=ok&iterations=4096&salt=AAAA&stored_key=AAAA&server_key=AAAA",
+       "salt, stored_key or server_key is not the base64 of what it should be"},
       {"id=1&result=ok&password=", "password is empty"},
       {"id=1&result=ok&master_user=a", "master_user and master_password go together"},
       {"id=1&result=ok&master_password=a", "master_user and master_password go together"},

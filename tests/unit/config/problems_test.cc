@@ -85,10 +85,10 @@ TEST(Problems, SayWhatTypeWasFoundAndWhatIsWanted) {
       sentences("[[listen]]\naddresses = [\"127.0.0.1:1143\"]\ntls = \"none\"\nlogin_without_tls = \"yes\"\n"),
       "f:4: login_without_tls in [[listen]] must be true or false, without quotes; found the text \"yes\". Write, for "
       "example: login_without_tls = false\n");
-  EXPECT_EQ(
-      sentences(LISTENER "[[pool]]\nname = \"default\"\nmembers = \"127.0.0.1:143\"\n"),
-      "f:7: members in [[pool]] must be a list of addresses in quotes; found the text \"127.0.0.1:143\". Write, for "
-      "example: members = [\"192.0.2.10:143\", \"192.0.2.11:143\"]\n");
+  EXPECT_EQ(sentences(LISTENER "[[pool]]\nname = \"default\"\nmembers = \"127.0.0.1:143\"\n"),
+            "f:7: members in [[pool]] must be a list of hosts with ports in quotes; found the text \"127.0.0.1:143\". "
+            "Write, for "
+            "example: members = [\"192.0.2.10:143\", \"192.0.2.11:143\"]\n");
   EXPECT_EQ(
       sentences(LISTENER "proxy_protocol = true\ntrusted = {a = 1}\n"),
       "f:6: trusted in [[listen]] must be a list of networks in quotes; found a table. Write, for example: trusted = "
@@ -136,9 +136,9 @@ TEST(Problems, ExplainUnitsWordsNamesAndPaths) {
   EXPECT_EQ(sentences(LISTENER "[tls]\nmin_version = \"1.1\"\n"),
             "f:6: min_version in [tls] is \"1.1\"; did you mean \"1.2\"? It can be \"1.2\" or \"1.3\".\n");
   EXPECT_EQ(
-      sentences(LISTENER "protocol = \"pop3\"\n"),
-      "f:5: protocol in [[listen]] is \"pop3\"; this version serves \"imap\". Take this section out, or change its "
-      "protocol.\n");
+      sentences(LISTENER "protocol = \"pop\"\n"),
+      "f:5: protocol in [[listen]] is \"pop\"; did you mean \"pop3\"? It can be \"imap\", \"pop3\", \"submission\", "
+      "\"sieve\" or \"alpn\".\n");
   EXPECT_EQ(sentences(LISTENER "name = \"a b\"\n"),
             "f:5: name in [[listen]] is \"a b\"; a name has 1 to 64 letters, digits, \".\", \"-\" or \"_\". Write, for "
             "example: name = \"imap-office\"\n");

@@ -3,6 +3,9 @@
 // verified; what is weak or broken is a failure and never a mismatch.
 #include "helper/passwords.h"
 
+#include "absl/strings/escaping.h"
+#include "helper/scram.h"
+
 #include <gtest/gtest.h>
 
 #include <string>
@@ -96,7 +99,8 @@ TEST(Passwords, BcryptSees72Bytes) {
 }
 
 TEST(Passwords, HashesWhatItVerifies) {
-  for (const Scheme scheme : {Scheme::Yescrypt, Scheme::Sha512, Scheme::Bcrypt, Scheme::Argon2id}) {
+  for (const Scheme scheme :
+       {Scheme::Yescrypt, Scheme::Sha512, Scheme::Bcrypt, Scheme::Argon2id, Scheme::ScramSha256}) {
     EXPECT_EQ(parse_scheme(scheme_word(scheme)), scheme);
     Passwords passwords({.scheme = scheme});
     passwords.verify_nobody(password);
@@ -126,6 +130,35 @@ TEST(Passwords, Argon2SharesItsMemory) {
   const Verification large = passwords.verify(vectors[11].stored, password);
   EXPECT_EQ(large.match, Match::CannotSay);
   EXPECT_NE(large.fault.find("65536 KiB"), std::string::npos);
+}
+
+// The keys of RFC 7677, section 3: user "user", password "pencil".
+TEST(Scram, KeysAreThoseOfTheRfc) {
+  std::string salt;
+  ASSERT_TRUE(absl::Base64Unescape("W22ZaJ0SNY7soEsUEjb6gQ==", &salt));
+  const std::optional<ScramKeys> keys = make_scram("pencil", salt, 4096);
+  ASSERT_TRUE(keys);
+  const std::string stored = "{SCRAM-SHA-256}" + write_scram(*keys);
+  EXPECT_EQ(stored,
+            "{SCRAM-SHA-256}4096,W22ZaJ0SNY7soEsUEjb6gQ==,WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=,"
+            "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=");
+  Passwords passwords({.scheme = Scheme::Bcrypt});
+  EXPECT_EQ(passwords.verify(stored, "pencil").match, Match::Yes);
+  EXPECT_EQ(passwords.verify(stored, "Pencil").match, Match::No);
+  const std::optional<ScramKeys> read = Passwords::scram_keys(stored);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->stored_key, keys->stored_key);
+  EXPECT_EQ(read->server_key, keys->server_key);
+}
+
+TEST(Scram, OnlySoundKeysAreKeys) {
+  for (const char* stored : {"", "!", "{PLAIN}secret", "{SCRAM-SHA-256}", "{SCRAM-SHA-256}4096,AAAA,AAAA,AAAA",
+                             "{SCRAM-SHA-256}1,W22ZaJ0SNY7soEsUEjb6gQ==,WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=,"
+                             "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="}) {
+    EXPECT_FALSE(Passwords::scram_keys(stored)) << stored;
+  }
+  Passwords passwords({.scheme = Scheme::Bcrypt});
+  EXPECT_EQ(passwords.verify("{SCRAM-SHA-256}4096,broken", "pencil").match, Match::CannotSay);
 }
 
 }  // namespace

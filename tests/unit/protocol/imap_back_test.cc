@@ -64,7 +64,7 @@ TEST_P(BackConversation, IsTheSameInEveryCut) {
 constexpr char login_joe[] = "P1 LOGIN \"joe\" \"secret\"\r\n";
 constexpr char id_line[] =
     "P1 ID (\"x-originating-ip\" \"203.0.113.7\" \"x-originating-port\" \"4711\" \"x-connected-ip\" \"192.0.2.1\" "
-    "\"x-connected-port\" \"993\" \"x-session-id\" \"9f2c\")\r\n";
+    "\"x-connected-port\" \"993\" \"x-session-id\" \"9f2c\" \"x-proxy-ttl\" \"5\")\r\n";
 
 const Conversation ways_in[] = {
     {"Quoted", "* OK hello\r\nP1 OK in\r\n", login_joe + "<in [] in><relay >"s},

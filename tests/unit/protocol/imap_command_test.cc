@@ -42,6 +42,11 @@ TEST(Login, UndoesEscapesInQuotesOnly) {
   EXPECT_TRUE(login.password.empty());
 }
 
+Parsed parse_id(std::string_view text) {
+  std::vector<IdPair> pairs;
+  return imap::parse_id(text, pairs);
+}
+
 TEST(Id, TakesWhatTheRfcTakes) {
   for (const char* text : {"NIL", "nil", "()", "(\"a\" NIL)", "(\"a\" \"b\" \"c\" {1}\r\nd)"}) {
     EXPECT_EQ(parse_id(text), Parsed::Yes) << text;

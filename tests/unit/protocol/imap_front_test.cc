@@ -386,7 +386,7 @@ TEST(Front, StopsReadingWhileALoginIsPending) {
 }
 
 TEST(Front, IsSmall) {
-  EXPECT_LE(sizeof(Front), 400u);
+  EXPECT_LE(sizeof(Front), 800u);
 }
 
 }  // namespace

@@ -38,9 +38,11 @@ template <typename Front>
 class FrontPlay {
  public:
   using Answers = std::function<Answer(const protocol::Credentials&)>;
+  // The stored keys of a user; nullptr: nobody's.
+  using Keys = std::function<const ScramKeys*(const std::string& user)>;
 
-  FrontPlay(protocol::FrontOptions options, Answers answers)
-      : front_(std::move(options)), answers_(std::move(answers)) {}
+  FrontPlay(protocol::FrontOptions options, Answers answers, Keys keys = {})
+      : front_(std::move(options)), answers_(std::move(answers)), keys_(std::move(keys)) {}
 
   void feed(std::string_view bytes) {
     if (relaying_) {
@@ -63,6 +65,10 @@ class FrontPlay {
     if (auto* goodbye = std::get_if<protocol::Goodbye>(&event)) {
       transcript_ += goodbye->text + "<goodbye " + std::to_string(static_cast<int>(goodbye->reason)) + ">";
     }
+    if (auto* wanted = std::get_if<protocol::WantsKeys>(&event)) {
+      transcript_ += "<keys " + wanted->user + ">";
+      front_.keys(keys_ ? keys_(wanted->user) : nullptr);
+    }
     if (auto* login = std::get_if<protocol::Login>(&event)) return answer(login->credentials);
     return true;
   }
@@ -70,6 +76,7 @@ class FrontPlay {
   bool answer(const protocol::Credentials& credentials) {
     transcript_ += "<" + std::string(protocol::mechanism_word(credentials.mechanism)) + " " + credentials.user;
     if (!credentials.authzid.empty()) transcript_ += " as " + credentials.authzid;
+    if (credentials.proof_wrong) transcript_ += " wrong";
     transcript_.append(" ").append(credentials.password.reveal()).append(">");
     Answer verdict = answers_(credentials);
     if (auto* refusal = std::get_if<protocol::Refusal>(&verdict)) {
@@ -84,6 +91,7 @@ class FrontPlay {
 
   Front front_;
   Answers answers_;
+  Keys keys_;
   std::string transcript_;
   std::string relayed_;
   bool relaying_ = false;
@@ -138,6 +146,9 @@ class BackPlay {
       const protocol::Refusal& refusal = refused->refusal;
       transcript_ += refusal.alerts + "<refused " + std::to_string(static_cast<int>(refusal.cause)) + " [" +
                      refusal.code + "] " + refusal.text + (refused->definitive ? ">" : " maybe>");
+    }
+    if (auto* learned = std::get_if<protocol::Learned>(&event)) {
+      transcript_ += "<learned " + learned->capabilities + ">";
     }
     if (auto* failed = std::get_if<protocol::Failed>(&event)) {
       transcript_ += "<failed " + std::string(protocol::failure_word(failed->failure)) + ": " + failed->detail + ">";

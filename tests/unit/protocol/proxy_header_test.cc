@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "play.h"
+#include "protocol/proxy_header/writer.h"
 
 namespace postern::proxy_header {
 namespace {
@@ -150,6 +151,37 @@ TEST(ProxyHeader, IsNoHeader) {
   }
   EXPECT_EQ(in_every_cut("PROXY"), "more");
   EXPECT_EQ(in_every_cut("\r\n\r\n"), "more");
+}
+
+// What we write is what we read.
+TEST(Writer, WritesBothVersions) {
+  const Endpoint v4 = *Endpoint::parse("203.0.113.7:4711"), v4_local = *Endpoint::parse("192.0.2.1:993");
+  const Endpoint v6 = *Endpoint::parse("[2001:db8::7]:4711"), v6_local = *Endpoint::parse("[2001:db8::1]:993");
+  EXPECT_EQ(write_v1(v4, v4_local), "PROXY TCP4 203.0.113.7 192.0.2.1 4711 993\r\n");
+  EXPECT_EQ(write_v1(v6, v6_local), "PROXY TCP6 2001:db8::7 2001:db8::1 4711 993\r\n");
+  EXPECT_EQ(write_v1(v6, v4_local), "PROXY TCP6 2001:db8::7 ::ffff:192.0.2.1 4711 993\r\n");
+  const Told told{"mail.example.test", "TLSv1.3", "TLS_AES_128_GCM_SHA256", "joe", "9f2c"};
+  for (const auto& [source, destination] :
+       {std::pair(v4, v4_local), std::pair(v6, v6_local), std::pair(v6, v4_local)}) {
+    for (const std::string& written : {write_v1(source, destination), write_v2(source, destination, told)}) {
+      Reader reader;
+      const Step step = reader.feed(written + "behind");
+      ASSERT_TRUE(std::holds_alternative<Header>(step));
+      const auto& header = std::get<Header>(step);
+      EXPECT_EQ(header.consumed, written.size());
+      const auto& proxied = std::get<Proxied>(header.from);
+      EXPECT_EQ(proxied.source, source);
+      EXPECT_EQ(proxied.destination, destination);
+      const bool second = !written.starts_with("PROXY");
+      EXPECT_EQ(proxied.tls, second);
+      EXPECT_EQ(proxied.tls_version, second ? "TLSv1.3" : "");
+      EXPECT_EQ(proxied.sni, second ? "mail.example.test" : "");
+    }
+  }
+  EXPECT_NE(write_v2(v4, v4_local, told).find("joe"), std::string::npos);
+  Reader reader;
+  const Step bare = reader.feed(write_v2(v4, v4_local, {}));
+  EXPECT_FALSE(std::get<Proxied>(std::get<Header>(bare).from).tls);
 }
 
 }  // namespace

@@ -8,12 +8,19 @@
 #include <cstdlib>
 #include <functional>
 #include <new>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "protocol/imap/back.h"
 #include "protocol/imap/front.h"
+#include "protocol/pop3/back.h"
+#include "protocol/pop3/front.h"
+#include "protocol/sieve/back.h"
+#include "protocol/sieve/front.h"
+#include "protocol/smtp/back.h"
+#include "protocol/smtp/front.h"
 
 namespace {
 
@@ -88,7 +95,7 @@ using protocol::Login;
 using protocol::NeedBytes;
 
 // Plays until a login, and whether there was one with the right password.
-bool logs_in(imap::Front& front, std::string_view bytes, size_t piece) {
+bool logs_in(protocol::Front& front, std::string_view bytes, size_t piece) {
   bool right = false;
   while (!bytes.empty()) {
     front.feed(bytes.substr(0, piece));
@@ -109,6 +116,24 @@ TEST(Wipe, TheSearchFinds) {
   const Watch watch;
   { const std::string copy(password); }
   EXPECT_EQ(found, 1);
+}
+
+TEST(Wipe, SieveFrontLeavesNoPasswordBehind) {
+  const std::string size = std::to_string(plain_base64.size());
+  const std::string at_once = "AUTHENTICATE \"PLAIN\" \"" + std::string(plain_base64) + "\"\r\n";
+  const std::string literal = "AUTHENTICATE \"PLAIN\" {" + size + "+}\r\n" + std::string(plain_base64) + "\r\n";
+  const std::string plain = "AUTHENTICATE \"PLAIN\"\r\n{" + size + "}\r\n" + std::string(plain_base64) + "\r\n";
+  const std::string login = "AUTHENTICATE \"LOGIN\" \"am9l\"\r\n\"" + std::string(password_base64) + "\"\r\n";
+  for (const std::string& bytes : {std::cref(at_once), std::cref(literal), std::cref(plain), std::cref(login)}) {
+    for (const size_t piece : {bytes.size(), size_t{1}, size_t{7}}) {
+      const Watch watch;
+      {
+        sieve::Front front({.login_allowed = true});
+        EXPECT_TRUE(logs_in(front, bytes, piece)) << bytes;
+      }
+      EXPECT_EQ(found, 0) << bytes;
+    }
+  }
 }
 
 TEST(Wipe, FrontLeavesNoPasswordBehind) {
@@ -146,12 +171,36 @@ TEST(Wipe, FrontLeavesNothingOfAnUnfinishedLogin) {
   EXPECT_EQ(found, 0);
 }
 
-void play(imap::Back& back, std::string_view server, bool& sent) {
+void play(protocol::Back& back, std::string_view server, bool& sent) {
   back.feed(server);
   for (;;) {
     const protocol::BackEvent event = back.next();
     if (std::holds_alternative<NeedBytes>(event)) return;
     if (std::holds_alternative<protocol::Send>(event)) sent = true;
+  }
+}
+
+TEST(Wipe, SieveBackLeavesNoPasswordBehind) {
+  const std::string_view servers[] = {
+      "\"SASL\" \"PLAIN\"\r\nOK\r\nOK\r\n",
+      "\"SASL\" \"PLAIN\"\r\nOK\r\nNO (QUOTA) \"never mind\"\r\n",
+      "\"SASL\" \"LOGIN\"\r\nOK\r\n\"\"\r\n\"\"\r\nNO (QUOTA) \"never mind\"\r\n",
+      "\"SASL\" \"LOGIN\"\r\nOK\r\n",
+      "\"SASL\" \"PLAIN\"\r\nOK\r\nBYE\r\n",
+  };
+  // In quotes, and as a literal.
+  for (const std::string_view server : servers) {
+    for (const size_t more : {size_t{0}, size_t{1000}}) {
+      bool sent = false;
+      const std::string text = std::string(password) + std::string(more, 'x');
+      const Watch watch;
+      {
+        sieve::Back back({.user = "joe", .password = Secret(text)}, {}, protocol::BackTlsPlan::None);
+        play(back, server, sent);
+      }
+      EXPECT_TRUE(sent) << server;
+      EXPECT_EQ(found, 0) << server;
+    }
   }
 }
 
@@ -180,5 +229,88 @@ TEST(Wipe, BackLeavesNoPasswordBehind) {
   }
 }
 
+TEST(Wipe, Pop3FrontLeavesNoPasswordBehind) {
+  const std::string pass = "USER joe\r\nPASS " + std::string(password) + "\r\n";
+  const std::string plain_at_once = "AUTH PLAIN " + std::string(plain_base64) + "\r\n";
+  const std::string plain = "AUTH PLAIN\r\n" + std::string(plain_base64) + "\r\n";
+  for (const std::string& bytes : {std::cref(pass), std::cref(plain_at_once), std::cref(plain)}) {
+    for (const size_t piece : {bytes.size(), size_t{1}, size_t{7}}) {
+      const Watch watch;
+      {
+        pop3::Front front({.login_allowed = true});
+        EXPECT_TRUE(logs_in(front, bytes, piece)) << bytes;
+      }
+      EXPECT_EQ(found, 0) << bytes;
+    }
+  }
+}
+
+TEST(Wipe, Pop3BackLeavesNoPasswordBehind) {
+  const std::string_view servers[] = {
+      "+OK\r\n+OK\r\n+OK in\r\n",
+      "+OK\r\n+OK\r\n-ERR [IN-USE] never mind\r\n",
+      "+OK\r\n+ \r\n+OK in\r\n",
+      "+OK\r\n-ERR\r\n+OK\r\nSASL PLAIN\r\n.\r\n+ \r\n-ERR\r\n",
+      "+OK\r\n",
+  };
+  for (const std::string_view server : servers) {
+    for (const auto mechanism : {std::optional<protocol::Mechanism>(), std::optional(protocol::Mechanism::Plain)}) {
+      bool sent = false;
+      const Watch watch;
+      {
+        pop3::Back back({.user = "joe", .password = Secret(password), .mechanism = mechanism}, {},
+                        protocol::BackTlsPlan::None);
+        play(back, server, sent);
+      }
+      EXPECT_TRUE(sent) << server;
+      EXPECT_EQ(found, 0) << server;
+    }
+  }
+}
+
 }  // namespace
+TEST(Wipe, SmtpFrontLeavesNoPasswordBehind) {
+  const std::string plain_at_once = "EHLO x\r\nAUTH PLAIN " + std::string(plain_base64) + "\r\n";
+  const std::string plain = "EHLO x\r\nAUTH PLAIN\r\n" + std::string(plain_base64) + "\r\n";
+  const std::string login = "EHLO x\r\nAUTH LOGIN am9l\r\n" + std::string(password_base64) + "\r\n";
+  for (const std::string& bytes : {std::cref(plain_at_once), std::cref(plain), std::cref(login)}) {
+    for (const size_t piece : {bytes.size(), size_t{1}, size_t{7}}) {
+      const Watch watch;
+      {
+        smtp::Front front({.login_allowed = true});
+        EXPECT_TRUE(logs_in(front, bytes, piece)) << bytes;
+      }
+      EXPECT_EQ(found, 0) << bytes;
+    }
+  }
+}
+
+TEST(Wipe, SmtpBackLeavesNoPasswordBehind) {
+  const std::string hello = "220 x\r\n250-x\r\n250 AUTH ";
+  const std::string echo =
+      "550-5.7.1 " + std::string(password_base64) + "\r\n550 5.7.1 " + std::string(password) + "\r\n";
+  const std::string servers[] = {
+      hello + "PLAIN\r\n235 in\r\n",
+      hello + "PLAIN\r\n" + echo,
+      hello + "PLAIN\r\n",
+      hello + "LOGIN\r\n334 \r\n334 \r\n235 in\r\n",
+      hello + "LOGIN\r\n334 \r\n334 \r\n550 " + std::string(password_base64) + "\r\n",
+      hello + "LOGIN\r\n421 bye\r\n",
+  };
+  for (const std::string& server : servers) {
+    for (const size_t padding : {0, 500}) {
+      // A long name makes the response wait for 334.
+      bool sent = false;
+      const Watch watch;
+      {
+        smtp::Back back({.user = "joe" + std::string(padding, 'e'), .password = Secret(password)}, {},
+                        protocol::BackTlsPlan::None);
+        play(back, server, sent);
+      }
+      EXPECT_TRUE(sent) << server;
+      EXPECT_EQ(found, 0) << server;
+    }
+  }
+}
+
 }  // namespace postern

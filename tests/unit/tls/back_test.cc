@@ -13,10 +13,17 @@ namespace {
 
 constexpr char host[] = "store1.example.test";
 
-std::unique_ptr<BackContext> back_of(const std::string& ca, Version min_version = Version::Tls12) {
-  absl::StatusOr<std::unique_ptr<BackContext>> back = BackContext::load(ca, "/etc/postern/ca.pem", min_version);
+std::unique_ptr<BackContext> back_of(BackTrust trust, Version min_version = Version::Tls12) {
+  absl::StatusOr<std::unique_ptr<BackContext>> back = BackContext::load(trust, min_version);
   EXPECT_TRUE(back.ok()) << back.status().message();
   return *std::move(back);
+}
+
+std::unique_ptr<BackContext> back_of(const std::string& ca, Version min_version = Version::Tls12) {
+  BackTrust trust;
+  trust.ca_name = "/etc/postern/ca.pem";
+  trust.ca = ca;
+  return back_of(std::move(trust), min_version);
 }
 
 class Back : public ::testing::TestWithParam<int> {
@@ -35,9 +42,12 @@ class Back : public ::testing::TestWithParam<int> {
     converse(peer, gate);
     EXPECT_EQ(gate.done(), gate.failure() == Failure::None);
     alert_ = peer.alert();
+    const char* asked_for = SSL_get_servername(peer.ssl(), TLSEXT_NAMETYPE_host_name);
+    asked_for_ = asked_for == nullptr ? "" : asked_for;
     return gate.failure();
   }
   std::string alert_;
+  std::string asked_for_;
 };
 INSTANTIATE_TEST_SUITE_P(Both, Back, ::testing::Values(TLS1_2_VERSION, TLS1_3_VERSION),
                          [](const auto& test) { return test.param == TLS1_2_VERSION ? "Tls12" : "Tls13"; });
@@ -108,6 +118,20 @@ TEST_P(Back, NamesThatMatch) {
   EXPECT_EQ(outcome(authority().issue({.dns = {"a.test", host}})), Failure::None);
   EXPECT_EQ(outcome(authority().issue({.dns = {"*.example.test"}})), Failure::None);
   EXPECT_EQ(outcome(authority().issue({.dns = {"STORE1.Example.Test"}})), Failure::None);
+}
+
+// Mail servers that are known by their addresses, which are not asked for by SNI.
+TEST_P(Back, Addresses) {
+  const Leaf leaf = authority().issue({.dns = {"IP:192.0.2.7", "IP:2001:db8::7", "name.test"}});
+  for (const std::string name : {"192.0.2.7", "2001:db8::7", "2001:0DB8:0:0::7"}) {
+    EXPECT_EQ(outcome(leaf, name), Failure::None) << name;
+    EXPECT_EQ(asked_for_, "");
+  }
+  EXPECT_EQ(outcome(leaf, "name.test"), Failure::None);
+  EXPECT_EQ(asked_for_, "name.test");
+  for (const std::string name : {"192.0.2.8", "192.0.2.70", "2001:db8::8", "192.0.2"})
+    EXPECT_EQ(outcome(leaf, name), Failure::WrongName) << name;
+  EXPECT_EQ(outcome(authority().issue({.dns = {"name.test"}}), "192.0.2.7"), Failure::WrongName);
 }
 
 // A common name does not count beside alternative names.
@@ -193,6 +217,87 @@ TEST_P(Back, TicketsAndUpdatesOfTheServer) {
   EXPECT_EQ(peer.read(), "a1 NOOP\r\n");
 }
 
+BackTrust pinned(const std::vector<std::string>& pins) {
+  BackTrust trust;
+  trust.pins = pins;
+  return trust;
+}
+
+// The key is all that counts: not who vouches for it, nor its name, nor its dates.
+TEST_P(Back, Pins) {
+  const Authority stranger("Strangers");
+  for (const KeyKind key : {KeyKind::EcdsaP256, KeyKind::EcdsaP384, KeyKind::Rsa2048}) {
+    const Leaf leaf = stranger.issue({.dns = {"other.test"}, .key = key, .valid_to_s = -60});
+    back_ = back_of(pinned({pin_of(leaf.chain)}));
+    EXPECT_EQ(outcome(leaf), Failure::None);
+    EXPECT_EQ(asked_for_, host);
+    back_ = back_of(pinned({std::string(32, 'x'), pin_of(leaf.chain), std::string(32, '\0')}));
+    EXPECT_EQ(outcome(leaf), Failure::None);
+    Leaf with_chain = leaf;
+    with_chain.chain += stranger.pem() + authority().pem();
+    EXPECT_EQ(outcome(with_chain), Failure::None);
+  }
+  const Leaf own = Authority("Self").as_leaf();
+  back_ = back_of(pinned({pin_of(own.chain)}));
+  EXPECT_EQ(outcome(own), Failure::None);
+}
+
+TEST_P(Back, OtherKeyThanThePinned) {
+  const Leaf meant = authority().issue({.dns = {host}});
+  BackTrust trust = pinned({pin_of(meant.chain), pin_of(authority().pem())});
+  trust.ca = authority().pem();  // what it vouches for does not count
+  back_ = back_of(std::move(trust));
+  EXPECT_EQ(outcome(meant), Failure::None);
+  EXPECT_EQ(outcome(authority().issue({.dns = {host}})), Failure::PinMismatch);
+  EXPECT_EQ(alert_, "bad certificate");
+  // Nor does it help to show the pinned certificate, or a pinned authority's, behind one's own.
+  Leaf behind = authority().issue({.dns = {host}});
+  behind.chain += meant.chain + authority().pem();
+  EXPECT_EQ(outcome(behind), Failure::PinMismatch);
+}
+
+// Anybody can show the pinned certificate; its key is another matter.
+TEST_P(Back, PinnedCertificateWithoutItsKey) {
+  const Leaf meant = authority().issue({.dns = {host}});
+  back_ = back_of(pinned({pin_of(meant.chain)}));
+  EXPECT_NE(outcome(with_false_key(meant)), Failure::None);
+  back_ = back_of(authority().pem());
+  EXPECT_NE(outcome(with_false_key(meant)), Failure::None);
+}
+
+// The mail server asks for a certificate of the gate's own.
+TEST_P(Back, ShowsItsOwnCertificate) {
+  const Authority gates("Gates");
+  const Leaf leaf = authority().issue({.dns = {host}});
+  for (const KeyKind key : {KeyKind::EcdsaP256, KeyKind::Rsa2048}) {
+    BackTrust trust;
+    trust.ca = authority().pem();
+    trust.own = pem_of(gates.issue({.common_name = "gate", .dns = {}, .key = key, .purpose = "clientAuth"}));
+    back_ = back_of(std::move(trust));
+    PeerSettings settings = only();
+    settings.asks = &gates;
+    Peer peer = Peer::mail_server(leaf, settings);
+    Gate gate(*back_, host);
+    converse(peer, gate);
+    ASSERT_TRUE(gate.done() && peer.done());
+    EXPECT_EQ(peer.subject(), "gate");
+    ASSERT_TRUE(gate.write("a1 NOOP\r\n"));
+    converse(peer, gate);
+    EXPECT_EQ(peer.read(), "a1 NOOP\r\n");
+    EXPECT_EQ(outcome(leaf), Failure::None);  // a mail server that does not ask
+  }
+}
+
+TEST_P(Back, HasNoCertificateToShow) {
+  PeerSettings settings = only();
+  settings.asks = &authority();
+  Peer peer = Peer::mail_server(authority().issue({.dns = {host}}), settings);
+  Gate gate(*back_, host);
+  converse(peer, gate);
+  EXPECT_FALSE(peer.done());
+  EXPECT_EQ(gate.failure(), Failure::PeerAlert);
+}
+
 TEST(BackVersions, OldServerIsRefused) {
   const auto back = back_of(authority().pem(), Version::Tls13);
   PeerSettings settings;
@@ -221,10 +326,35 @@ TEST(BackVersions, HelloRequestIsRefused) {
   EXPECT_EQ(peer.alert(), "no renegotiation");
 }
 
+std::string fault_of(const BackTrust& trust) {
+  const auto back = BackContext::load(trust, Version::Tls12);
+  return back.ok() ? "(loaded)" : std::string(back.status().message());
+}
+
+TEST(BackLoad, Pins) {
+  EXPECT_EQ(fault_of(pinned({std::string(32, 'x')})), "(loaded)");
+  for (const size_t size : {0, 20, 31, 33, 64})
+    EXPECT_THAT(fault_of(pinned({std::string(32, 'x'), std::string(size, 'x')})), ::testing::HasSubstr("32")) << size;
+}
+
+TEST(BackLoad, OwnCertificate) {
+  BackTrust trust;
+  trust.ca = authority().pem();
+  const Leaf leaf = authority().issue({.dns = {"gate"}});
+  trust.own = pem_of(leaf);
+  EXPECT_EQ(fault_of(trust), "(loaded)");
+  trust.own.key = Secret(authority().issue({.dns = {"gate"}}).key);
+  EXPECT_THAT(fault_of(trust), ::testing::AllOf(::testing::HasSubstr("/etc/tls/0.key: this key does not belong"),
+                                                ::testing::HasSubstr("/etc/tls/0.crt")));
+}
+
 TEST(BackLoad, FileWithoutAuthority) {
   for (const std::string& text : {std::string(), std::string("nothing\n"), std::string("-----BEGIN CERTIFICATE-----\n"),
                                   authority().issue({.dns = {host}}).key}) {
-    const auto back = BackContext::load(text, "/etc/postern/ca.pem", Version::Tls12);
+    BackTrust trust;
+    trust.ca_name = "/etc/postern/ca.pem";
+    trust.ca = text;
+    const auto back = BackContext::load(trust, Version::Tls12);
     ASSERT_FALSE(back.ok()) << text;
     EXPECT_THAT(std::string(back.status().message()),
                 ::testing::HasSubstr("/etc/postern/ca.pem: holds no CA certificate"));

@@ -15,9 +15,11 @@ class Library : public ::testing::Environment {
 
 }  // namespace
 
-Gate::Gate(const FrontContext& context, std::string protocol) : front_(&context), protocol_(std::move(protocol)) {}
+Gate::Gate(const FrontContext& context, std::string protocol, FrontWishes wishes)
+    : front_(&context), protocol_(std::move(protocol)), wishes_(wishes) {}
 
-Gate::Gate(const BackContext& context, std::string_view name) : channel_(Channel::open_back(context, name)) {
+Gate::Gate(const BackContext& context, std::string_view name, const BackSession* resume)
+    : channel_(Channel::open_back(context, name, resume)) {
   if (!channel_) std::abort();
   shake_hands({});
 }
@@ -51,7 +53,7 @@ void Gate::on_hello_record(std::span<const char> record) {
     case ClientHelloReader::Status::TooLong: failure_ = Failure::BadHello; return;
     case ClientHelloReader::Status::Done: break;
   }
-  channel_ = Channel::open_front(front_->choose(hello_.hello()), hello_.hello().alpn.empty() ? "" : protocol_);
+  channel_ = Channel::open_front(front_->choose(hello_.hello()), hello_.hello().alpn.empty() ? "" : protocol_, wishes_);
   if (!channel_) std::abort();
   std::span<const char> bytes(hello_.records());
   while (failure_ == Failure::None) {
@@ -107,17 +109,16 @@ void converse(Peer& peer, Gate& gate, size_t piece) {
   }
 }
 
-std::unique_ptr<FrontContext> front_of(const std::vector<Leaf>& leaves, TicketKeys& tickets, Version min_version) {
+CertificatePem pem_of(const Leaf& leaf, const std::string& number) {
+  return {"/etc/tls/" + number + ".crt", "/etc/tls/" + number + ".key", leaf.chain, Secret(leaf.key)};
+}
+
+std::unique_ptr<FrontContext> front_of(const std::vector<Leaf>& leaves, TicketKeys& tickets, Version min_version,
+                                       const ClientTrust* clients) {
   std::vector<CertificatePem> pems;
-  for (const Leaf& leaf : leaves) {
-    CertificatePem pem;
-    pem.chain_name = "chain " + std::to_string(pems.size());
-    pem.key_name = "key " + std::to_string(pems.size());
-    pem.chain = leaf.chain;
-    pem.key = Secret(leaf.key);
-    pems.push_back(std::move(pem));
-  }
-  absl::StatusOr<std::unique_ptr<FrontContext>> front = FrontContext::load(pems, min_version, tickets);
+  for (const Leaf& leaf : leaves)
+    pems.push_back(pem_of(leaf, std::to_string(pems.size())));
+  absl::StatusOr<std::unique_ptr<FrontContext>> front = FrontContext::load(pems, min_version, tickets, clients);
   if (!front.ok()) {
     ADD_FAILURE() << front.status().message();
     std::abort();

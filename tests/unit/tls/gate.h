@@ -18,9 +18,9 @@ namespace postern::tls::test {
 class Gate {
  public:
   // The front: reads the hello, chooses the certificate, shakes hands. `protocol` is the ALPN name that is served.
-  explicit Gate(const FrontContext& context, std::string protocol = "imap");
+  explicit Gate(const FrontContext& context, std::string protocol = "imap", FrontWishes wishes = {});
   // The back, which speaks first.
-  Gate(const BackContext& context, std::string_view name);
+  Gate(const BackContext& context, std::string_view name, const BackSession* resume = nullptr);
   ~Gate();
   Gate(const Gate&) = delete;
   Gate& operator=(const Gate&) = delete;
@@ -49,6 +49,7 @@ class Gate {
 
   const FrontContext* front_ = nullptr;
   std::string protocol_;
+  FrontWishes wishes_;
   RecordReader reader_;  // until the hello is whole
   ClientHelloReader hello_;
   Channel channel_;
@@ -66,7 +67,9 @@ void converse(Peer& peer, Gate& gate, size_t piece = SIZE_MAX);
 
 // A front context of these certificates; a fault in them ends the test.
 std::unique_ptr<FrontContext> front_of(const std::vector<Leaf>& leaves, TicketKeys& tickets,
-                                       Version min_version = Version::Tls12);
+                                       Version min_version = Version::Tls12, const ClientTrust* clients = nullptr);
+// The files that a leaf was read from: "/etc/tls/0.crt" and "/etc/tls/0.key".
+CertificatePem pem_of(const Leaf& leaf, const std::string& number = "0");
 // One that serves mail.example.test with an ECDSA certificate, and tickets that live as long.
 const FrontContext& plain_front();
 

@@ -74,16 +74,19 @@ class Memory : public ::testing::Test {
   };
 
   // Bytes of one session of many.
-  Idle idle(const PeerSettings& settings) {
+  Idle idle(const PeerSettings& settings, const FrontContext& front = plain_front(), FrontWishes wishes = {}) {
     constexpr size_t count = 20;
     std::vector<std::unique_ptr<Gate>> gates;
     std::vector<Peer> peers;
     const size_t before = ledger_.bytes;
     for (size_t i = 0; i < count; ++i) {
-      gates.push_back(std::make_unique<Gate>(plain_front()));
+      gates.push_back(std::make_unique<Gate>(front, "imap", wishes));
       peers.push_back(Peer::mail_program(settings));
       converse(peers.back(), *gates.back());
       EXPECT_TRUE(gates.back()->done());
+      const Findings findings = gates.back()->channel().take_findings();
+      EXPECT_EQ(findings.peer.has_value(), !settings.own.chain.empty());
+      EXPECT_EQ(findings.exporter_binding.empty(), !wishes.exporter_binding);
       gates.back()->pool().trim();
     }
     Idle result;
@@ -144,6 +147,50 @@ TEST_F(Memory, ResumedSessionsHoldNoMore) {
     const Idle resumed = idle(settings);
     EXPECT_LE(resumed.after_handshake, full + 64);
     EXPECT_EQ(resumed.after_traffic, resumed.after_handshake);
+  }
+}
+
+// A certificate that was read and a binding that was taken leave nothing behind.
+TEST_F(Memory, FindingsLeaveNothing) {
+  const Authority users("Users");
+  const ClientTrust trust = {"u.pem", users.pem(), "u.crl", users.revoke({})};
+  TicketKeys tickets;
+  const auto asking = front_of({authority().issue({.dns = {"mail.example.test"}})}, tickets, Version::Tls12, &trust);
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    PeerSettings settings{.min_version = version, .max_version = version};
+    const size_t plain = idle(settings).after_traffic;
+    EXPECT_LE(idle(settings, plain_front(), {.exporter_binding = true}).after_traffic, plain);
+    EXPECT_LE(idle(settings, *asking).after_traffic, plain);
+    settings.own = users.issue({.common_name = "joe", .dns = {}, .purpose = "clientAuth"});
+    EXPECT_LE(idle(settings, *asking, {.exporter_binding = true}).after_traffic, plain);
+  }
+}
+
+// A session with a mail server, whose ticket is kept elsewhere or not at all.
+TEST_F(Memory, BackSessions) {
+  BackTrust trust;
+  trust.ca = authority().pem();
+  const auto back = BackContext::load(trust, Version::Tls12);
+  ASSERT_TRUE(back.ok());
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    const Leaf leaf = authority().issue({.dns = {"store1.example.test"}});
+    Peer peer = Peer::mail_server(leaf, {.min_version = version, .max_version = version});
+    const size_t before = ledger_.bytes;
+    Gate gate(**back, "store1.example.test");
+    converse(peer, gate);
+    ASSERT_TRUE(gate.done());
+    gate.pool().trim();
+    const size_t with_ticket = ledger_.bytes - before;
+    BackSession session = gate.channel().take_session(**back);
+    ASSERT_TRUE(session);
+    const size_t with_copy = ledger_.bytes - before;
+    session = BackSession();
+    const size_t without = ledger_.bytes - before;
+    std::cout << "back, TLS 1." << (version == TLS1_3_VERSION ? 3 : 2) << ": " << with_ticket
+              << " bytes with its ticket, " << without << " without, and the session kept " << with_copy - without
+              << "\n";
+    EXPECT_LT(without, with_ticket);
+    EXPECT_LE(with_copy - without, 700u);
   }
 }
 

@@ -20,7 +20,7 @@ void must(bool done) {
 }  // namespace
 
 Peer::Peer(const SSL_METHOD* method, const PeerSettings& settings)
-    : notes_(std::make_unique<Notes>()), context_(SSL_CTX_new(method)) {
+    : notes_(std::make_shared<Notes>()), context_(SSL_CTX_new(method), SSL_CTX_free) {
   SSL_CTX* context = context_.get();
   SSL_CTX_set_app_data(context, notes_.get());
   // TLS 1.0 is beneath the library's default, but not beneath a mail program of 2009.
@@ -36,6 +36,8 @@ Peer::Peer(const SSL_METHOD* method, const PeerSettings& settings)
     static_cast<Notes*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)))->sessions.emplace_back(session);
     return 1;  // the session is ours now
   });
+  if (!settings.tickets) SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
+  if (!settings.extended_master_secret) SSL_CTX_set_options(context, SSL_OP_NO_EXTENDED_MASTER_SECRET);
   SSL_CTX_set_keylog_callback(context, [](const SSL* ssl, const char* line) {
     static_cast<Notes*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)))->keys.emplace_back(line);
   });
@@ -43,6 +45,27 @@ Peer::Peer(const SSL_METHOD* method, const PeerSettings& settings)
     if ((where & SSL_CB_READ_ALERT) != SSL_CB_READ_ALERT) return;
     static_cast<Notes*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)))->alert = SSL_alert_desc_string_long(what);
   });
+}
+
+Peer::Peer(std::shared_ptr<Notes> notes, std::shared_ptr<SSL_CTX> context)
+    : notes_(std::move(notes)), context_(std::move(context)) {}
+
+// The certificate, its key, and what follows it in the chain.
+void Peer::use(const Leaf& leaf) {
+  SSL_CTX* context = context_.get();
+  BIO* chain = BIO_new_mem_buf(leaf.chain.data(), static_cast<int>(leaf.chain.size()));
+  X509* certificate = PEM_read_bio_X509(chain, nullptr, nullptr, nullptr);
+  must(SSL_CTX_use_certificate(context, certificate) == 1);
+  X509_free(certificate);
+  while ((certificate = PEM_read_bio_X509(chain, nullptr, nullptr, nullptr)) != nullptr)
+    must(SSL_CTX_add0_chain_cert(context, certificate) == 1);
+  ERR_clear_error();
+  BIO_free(chain);
+  BIO* key_text = BIO_new_mem_buf(leaf.key.data(), static_cast<int>(leaf.key.size()));
+  EVP_PKEY* key = PEM_read_bio_PrivateKey(key_text, nullptr, nullptr, nullptr);
+  must(SSL_CTX_use_PrivateKey(context, key) == 1);
+  EVP_PKEY_free(key);
+  BIO_free(key_text);
 }
 
 void Peer::open() {
@@ -56,6 +79,7 @@ Peer Peer::mail_program(const PeerSettings& settings) {
   SSL_CTX* context = peer.context_.get();
   must(X509_STORE_add_cert(SSL_CTX_get_cert_store(context), authority().certificate()) == 1);
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
+  if (!settings.own.chain.empty()) peer.use(settings.own);
   peer.open();
   SSL* ssl = peer.ssl_.get();
   SSL_set_connect_state(ssl);
@@ -76,17 +100,21 @@ Peer Peer::mail_program(const PeerSettings& settings) {
 
 Peer Peer::mail_server(const Leaf& leaf, const PeerSettings& settings) {
   Peer peer(TLS_server_method(), settings);
-  const auto read = [](const std::string& pem) { return BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())); };
-  BIO* chain = read(leaf.chain);
-  X509* certificate = PEM_read_bio_X509(chain, nullptr, nullptr, nullptr);
-  must(SSL_CTX_use_certificate(peer.context_.get(), certificate) == 1);
-  X509_free(certificate);
-  BIO_free(chain);
-  BIO* key_text = read(leaf.key);
-  EVP_PKEY* key = PEM_read_bio_PrivateKey(key_text, nullptr, nullptr, nullptr);
-  must(SSL_CTX_use_PrivateKey(peer.context_.get(), key) == 1);
-  EVP_PKEY_free(key);
-  BIO_free(key_text);
+  peer.use(leaf);
+  if (settings.asks != nullptr) {
+    SSL_CTX* context = peer.context_.get();
+    must(X509_STORE_add_cert(SSL_CTX_get_cert_store(context), settings.asks->certificate()) == 1);
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+    must(SSL_CTX_set_session_id_context(context, reinterpret_cast<const unsigned char*>("mail"), 4) == 1);
+  }
+  peer.open();
+  SSL_set_accept_state(peer.ssl_.get());
+  return peer;
+}
+
+Peer Peer::next_connection() const {
+  Peer peer(notes_, context_);
+  notes_->alert.clear();
   peer.open();
   SSL_set_accept_state(peer.ssl_.get());
   return peer;

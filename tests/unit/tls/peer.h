@@ -29,12 +29,18 @@ struct PeerSettings {
   std::string sni = "mail.example.test";
   std::vector<std::string> alpn;
   SSL_SESSION* resume = nullptr;
+  Leaf own = {};                    // a mail program's certificate, shown when it is asked for
+  const Authority* asks = nullptr;  // a mail server's: who vouches for the certificate that it demands
+  bool tickets = true;              // of a mail server
+  bool extended_master_secret = true;
 };
 
 class Peer {
  public:
   static Peer mail_program(const PeerSettings& settings = {});
   static Peer mail_server(const Leaf& leaf, const PeerSettings& settings = {});
+  // The same mail server at its next connection: it knows its tickets.
+  Peer next_connection() const;
 
   enum class Progress { Going, Done, Failed };
   // Goes as far as the bytes fed so far allow.
@@ -73,14 +79,15 @@ class Peer {
   };
   struct Free {
     void operator()(SSL* ssl) const { SSL_free(ssl); }
-    void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
   };
 
   Peer(const SSL_METHOD* method, const PeerSettings& settings);
+  Peer(std::shared_ptr<Notes> notes, std::shared_ptr<SSL_CTX> context);
+  void use(const Leaf& leaf);
   void open();
 
-  std::unique_ptr<Notes> notes_;  // its address is known to the callbacks
-  std::unique_ptr<SSL_CTX, Free> context_;
+  std::shared_ptr<Notes> notes_;  // its address is known to the callbacks
+  std::shared_ptr<SSL_CTX> context_;
   std::unique_ptr<SSL, Free> ssl_;
 };
 

@@ -145,6 +145,44 @@ TEST_P(Tickets, DamagedTicket) {
   }
 }
 
+// The ticket that a mail program has from OpenSSL, with some bytes of an application in it.
+Session ticket_of_other_software(int version, size_t more) {
+  PeerSettings settings;
+  settings.min_version = settings.max_version = version;
+  Peer former = Peer::mail_server(authority().issue({.dns = {"mail.example.test"}}), settings);
+  SSL_CTX_set_session_ticket_cb(
+      SSL_get_SSL_CTX(former.ssl()),
+      [](SSL* ssl, void* size) {
+        const std::string data(*static_cast<size_t*>(size), 'd');
+        return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), data.data(), data.size());
+      },
+      nullptr, &more);
+  Peer program = Peer::mail_program(settings);
+  for (int i = 0; i < 3; ++i) {
+    program.shake_hands();
+    former.feed(program.take());
+    former.shake_hands();
+    program.feed(former.take());
+  }
+  program.read();
+  return program.session();
+}
+
+// What a mail program keeps of the software that was here before is longer than our tickets, and costs it no login.
+TEST_P(Tickets, TicketOfOtherSoftware) {
+  TicketKeys keys;
+  const auto front = context(keys);
+  for (const size_t more : {size_t{0}, size_t{90}, size_t{600}}) {
+    const Session session = ticket_of_other_software(GetParam(), more);
+    ASSERT_NE(session, nullptr);
+    const unsigned char* ticket = nullptr;
+    size_t size = 0;
+    SSL_SESSION_get0_ticket(session.get(), &ticket, &size);
+    EXPECT_GT(size, 142 + more);
+    EXPECT_VISIT(visit(*front, GetParam(), session.get()), false);
+  }
+}
+
 // A ticket of one version offered with a hello of the other.
 TEST_P(Tickets, OtherVersion) {
   TicketKeys keys;

@@ -85,7 +85,7 @@ class World(unittest.TestCase):
         if self.each_its_own:
             self.build(self.addCleanup)
 
-    def build(self, add_cleanup):
+    def make_folder(self, add_cleanup):
         folder = tempfile.TemporaryDirectory(prefix="postern-gate-")
         add_cleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
@@ -93,6 +93,9 @@ class World(unittest.TestCase):
         for file, (name, kind) in self.certificates.items():
             make_certificate(self.folder, file, name, kind)
         self.context = ssl.create_default_context(cafile=str(self.folder / "ca.crt"))
+
+    def build(self, add_cleanup):
+        World.make_folder(self, add_cleanup)
         self.dovecot = Dovecot(self.folder, MAILBOXES, MASTERS)
         add_cleanup(self.dovecot.stop)
         self.dovecot.start()

@@ -27,23 +27,40 @@ def plain(user, password):
     return base64.b64encode(f"\0{user}\0{password}".encode()).decode()
 
 
-class SniSocket:
-    """A mail program of Python's library that connects to 127.0.0.1; with `context` TLS at once, asking for the name `sni`."""
+class Connecting:
+    """How mail programs of Python's library connect: to 127.0.0.1, from `source`; with `context` TLS at once, asking for the name `sni`."""
 
     context = None
+    source = ""
     sni = NAME
 
-    def secured(self, sock):
+    def opened(self, port, timeout=PATIENCE_S):
+        sock = socket.create_connection(("127.0.0.1", port), timeout, (self.source, 0))
         return self.context.wrap_socket(sock, server_hostname=self.sni) if self.context else sock
 
 
-class PopProgram(poplib.POP3, SniSocket):
-    def __init__(self, port, context=None):
-        self.context = context
+class ImapProgram(Connecting, MailProgram):
+    def __init__(self, port, context=None, source=""):
+        self.source = source
+        super().__init__(port, context)
+
+    def _create_socket(self, timeout):
+        return self.opened(self.port, timeout)
+
+    def log_in(self, user, password):
+        """imaplib quotes passwords for itself, but takes only ASCII; PLAIN takes all."""
+        if password.isascii():
+            return self.login(user, password)
+        return self.authenticate("PLAIN", lambda _: f"\0{user}\0{password}".encode())
+
+
+class PopProgram(Connecting, poplib.POP3):
+    def __init__(self, port, context=None, source=""):
+        self.context, self.source = context, source
         super().__init__("127.0.0.1", port, PATIENCE_S)
 
     def _create_socket(self, timeout):
-        return self.secured(super()._create_socket(timeout))
+        return self.opened(self.port, timeout)
 
     def starttls(self, context):
         self.host = self.sni
@@ -57,13 +74,13 @@ class PopProgram(poplib.POP3, SniSocket):
         self.close()
 
 
-class SmtpProgram(smtplib.SMTP, SniSocket):
-    def __init__(self, port, context=None, source_address=None):
-        self.context = context
-        super().__init__("127.0.0.1", port, "client.example.test", PATIENCE_S, source_address)
+class SmtpProgram(Connecting, smtplib.SMTP):
+    def __init__(self, port, context=None, source=""):
+        self.context, self.source = context, source
+        super().__init__("127.0.0.1", port, "client.example.test", PATIENCE_S)
 
     def _get_socket(self, host, port, timeout):
-        return self.secured(super()._get_socket(host, port, timeout))
+        return self.opened(port, timeout)
 
     def starttls(self, context):
         self._host = self.sni
@@ -84,12 +101,12 @@ class SieveError(Exception):
     pass
 
 
-class SieveProgram(SniSocket):
+class SieveProgram(Connecting):
     """A mail program that keeps scripts at the mail server (RFC 5804). `capabilities` are those that were said without being asked for."""
 
-    def __init__(self, port, context=None):
-        self.context = context
-        self.sock = self.secured(socket.create_connection(("127.0.0.1", port), PATIENCE_S))
+    def __init__(self, port, context=None, source=""):
+        self.context, self.source = context, source
+        self.sock = self.opened(port)
         self.file = self.sock.makefile("rb")
         self.capabilities = self.read_capabilities()[0]
 
@@ -147,14 +164,6 @@ class SieveProgram(SniSocket):
         return re.fullmatch(r'"(.*)"', self.say(f'GETSCRIPT "{name}"')[0], re.S).group(1)
 
 
-class ImapProgram(MailProgram):
-    def log_in(self, user, password):
-        """imaplib quotes passwords for itself, but takes only ASCII; PLAIN takes all."""
-        if password.isascii():
-            return self.login(user, password)
-        return self.authenticate("PLAIN", lambda _: f"\0{user}\0{password}".encode())
-
-
 MAIL_PROGRAMS = {"imap": ImapProgram, "pop3": PopProgram, "submission": SmtpProgram, "sieve": SieveProgram}
 REFUSALS = (MailProgram.error, poplib.error_proto, smtplib.SMTPAuthenticationError, SieveError)
 
@@ -162,6 +171,15 @@ REFUSALS = (MailProgram.error, poplib.error_proto, smtplib.SMTPAuthenticationErr
 def letter(text, subject="news"):
     """A mail as a mail program hands it over: without its end, and with no line that begins with a dot."""
     return f"From: <{BOB}>\r\nTo: <friend@example.test>\r\nSubject: {subject}\r\n\r\n{text}\r\n"
+
+
+def listen_text(port, protocol, tls, pool, more=""):
+    text = f'[[listen]]\naddresses = ["127.0.0.1:{port}"]\nprotocol = "{protocol}"\ntls = "{tls}"\n'
+    return text + (f'pool = "{pool}"\n' if pool else "") + more + "\n"
+
+
+def pool_text(name, protocol, member, more=""):
+    return f'[[pool]]\nname = "{name}"\nprotocol = "{protocol}"\nmembers = ["{member}"]\n{more}\n'
 
 
 class Doors(World):
@@ -173,10 +191,11 @@ class Doors(World):
     pool_settings = ""  # in each [[pool]]
     door_settings = {}  # in the [[listen]] of a door
     haproxy = False
-    door_names = [*((protocol, front, back) for protocol in PROTOCOLS for front in FRONTS for back in BACKS),
-                  *((protocol, "implicit", "dead") for protocol in PROTOCOLS), "alpn"]
+    ways = [(protocol, back) for protocol in PROTOCOLS for back in BACKS]
 
     def build(self, add_cleanup):
+        self.door_names = [*((protocol, front, back) for protocol, back in self.ways for front in FRONTS),
+                           *((protocol, "implicit", "dead") for protocol in PROTOCOLS), "alpn"]
         World.make_folder(self, add_cleanup)
         make_certificate(self.folder, "store", STORE)
         self.sink = Sink("8BITMIME", "PIPELINING")
@@ -196,7 +215,7 @@ class Doors(World):
         self.gate = Gate(world.POSTERN, self.folder, lambda *ports: Doors.configuration(self, *ports), len(self.door_names))
         add_cleanup(self.gate.stop)
         self.gate.start()
-        self.gate.wait_for_capabilities(*(f"{protocol}-{back}" for protocol in PROTOCOLS for back in BACKS))
+        self.gate.wait_for_capabilities(*("-".join(way) for way in self.ways))
 
     def add_users(self):
         """As elsewhere, but the door's pool says where everybody's mailbox is."""
@@ -206,41 +225,47 @@ class Doors(World):
         self.helper.add(DORA, PASSWORDS[DORA])
 
     def configuration(self, *ports):
+        text = Doors.head_text(self)
+        for door, port in zip(self.door_names, ports):
+            more = self.door_settings.get(door, "")
+            if door == "alpn":
+                more += f"pools = {[protocol + '-none' for protocol in PROTOCOLS]}\n"
+                text += listen_text(port, "alpn", "implicit", None, more)
+            else:
+                protocol, front, back = door
+                text += listen_text(port, protocol, front, f"{protocol}-{back}", more)
+        for protocol, back in self.ways:
+            port = (self.tls_ports if back == "implicit" else self.dovecot.ports)[protocol]
+            text += pool_text(f"{protocol}-{back}", protocol, f"127.0.0.1:{port}", Doors.back_tls_text(self, back) + self.pool_settings)
+        for protocol in PROTOCOLS:
+            text += pool_text(f"{protocol}-dead", protocol, f"127.0.3.9:{self.dovecot.ports[protocol]}")
+        return text
+
+    def head_text(self):
         text = f'[gate]\nreactors = 2\nhostname = "{NAME}"\ndrain_timeout = "1s"\n[auth]\nhelper = "{self.helper.socket}"\n'
         for file in self.certificates:
             text += f'[[tls.certificate]]\nchain = "{self.folder}/{file}.crt"\nkey = "{self.folder}/{file}.key"\n'
-        for door, port in zip(self.door_names, ports):
-            text += f'[[listen]]\naddresses = ["127.0.0.1:{port}"]\n{self.door_settings.get(door, "")}\n'
-            if door == "alpn":
-                text += f'protocol = "alpn"\npools = {[protocol + "-none" for protocol in PROTOCOLS]}\n'
-            else:
-                protocol, front, back = door
-                text += f'protocol = "{protocol}"\ntls = "{front}"\npool = "{protocol}-{back}"\n'
-        for protocol in PROTOCOLS:
-            clear, implicit = self.dovecot.ports[protocol], self.tls_ports[protocol]
-            for back, member in [("none", f"127.0.0.1:{clear}"), ("starttls", f"127.0.0.1:{clear}"), ("implicit", f"127.0.0.1:{implicit}"),
-                                 ("dead", f"127.0.3.9:{clear}")]:
-                text += f'[[pool]]\nname = "{protocol}-{back}"\nprotocol = "{protocol}"\nmembers = ["{member}"]\n{self.pool_settings}\n'
-                if back in ("starttls", "implicit"):
-                    text += f'tls = "{back}"\ntls_name = "{STORE}"\ntls_ca = "{self.folder}/ca.crt"\n'
         return text
+
+    def back_tls_text(self, back):
+        return "" if back == "none" else f'tls = "{back}"\ntls_name = "{STORE}"\ntls_ca = "{self.folder}/ca.crt"\n'
 
     # Mail programs.
 
     def door(self, protocol, front="implicit", back="none"):
         """Its port."""
-        return self.gate.ports[self.door_names.index((protocol, front, back))]
+        return self.gate.ports[self.door_names.index("alpn" if protocol == "alpn" else (protocol, front, back))]
 
-    def connect(self, protocol, front="implicit", back="none", in_clear=False):
+    def connect(self, protocol, front="implicit", back="none", in_clear=False, source=""):
         """A mail program before its login. `in_clear`: before STARTTLS, too."""
-        mail = MAIL_PROGRAMS[protocol](self.door(protocol, front, back), self.context if front == "implicit" else None)
+        mail = MAIL_PROGRAMS[protocol](self.door(protocol, front, back), self.context if front == "implicit" else None, source)
         self.addCleanup(mail.hang_up)
         if front == "starttls" and not in_clear:
             mail.starttls(self.context)
         return mail
 
-    def log_in(self, protocol, user=DORA, front="implicit", back="none"):
-        mail = self.connect(protocol, front, back)
+    def log_in(self, protocol, user=DORA, front="implicit", back="none", source=""):
+        mail = self.connect(protocol, front, back, source=source)
         mail.log_in(user, PASSWORDS[user])
         return mail
 

@@ -9,7 +9,7 @@ import sys
 
 import tap
 import world
-from doors import ALPN, BACKS, BOXES, FRONTS, STORE, Doors, ImapProgram, PopProgram, SieveProgram, SmtpProgram, letter, plain
+from doors import ALPN, BACKS, BOXES, FRONTS, MAIL_PROGRAMS, STORE, Doors, letter, plain
 from programs import PATIENCE_S, PROTOCOLS
 from world import ANN, BOB, CARL, DORA, MAILBOXES, NAME, PASSWORDS, read_to_end
 
@@ -212,7 +212,8 @@ class Ways(Doors):
                 ("pop3", f"USER {CARL}\r\nPASS {password}\r\nSTAT\r\nNOOP\r\nQUIT\r\n", [r"\+OK"] * 2 + [r"\+OK 1 \d+", r"\+OK", r"\+OK"]),
                 ("pop3", f"AUTH PLAIN {message}\r\nSTAT\r\nQUIT\r\n", [r"\+OK", r"\+OK 1 \d+", r"\+OK"]),
                 ("submission", f"EHLO x\r\nAUTH PLAIN {message}\r\nNOOP\r\nRSET\r\nQUIT\r\n", ["250 ", "235 ", "250 ", "250 ", "221 "]),
-                ("sieve", f'AUTHENTICATE "PLAIN" "{message}"\r\nLISTSCRIPTS\r\nNOOP "x"\r\nLOGOUT\r\n', ["OK", "OK", r'OK \(TAG "x"\)', "OK"])]:
+                ("sieve", f'AUTHENTICATE "PLAIN" "{message}"\r\nLISTSCRIPTS\r\nNOOP "x"\r\nLOGOUT\r\n',
+                 ["OK", "OK", r'OK \(TAG "x"\)', "OK"])]:
             for back in BACKS:
                 for how in ("at once", "in pieces"):
                     with self.subTest(protocol=protocol, said=said, back=back, how=how):
@@ -245,8 +246,7 @@ class Ways(Doors):
 
     def direct(self, protocol):
         """A mail program at the mail server itself."""
-        mail = {"imap": ImapProgram, "pop3": PopProgram, "submission": SmtpProgram, "sieve": SieveProgram}[protocol](
-            self.dovecot.ports[protocol])
+        mail = MAIL_PROGRAMS[protocol](self.dovecot.ports[protocol])
         self.addCleanup(mail.hang_up)
         return mail
 
@@ -330,7 +330,8 @@ class Refusals(Doors):
 
     WRONG = {"imap": r"^\[AUTHENTICATIONFAILED\] Wrong user name or password$", "pop3": r"^-ERR \[AUTH\] Wrong user name or password$",
              "submission": r"^535 5\.7\.8 Wrong user name or password$", "sieve": r'^NO "Wrong user name or password"$'}
-    LATER = {"imap": r"^\[UNAVAILABLE\] \w", "pop3": r"^-ERR \[SYS/TEMP\] \w", "submission": r"^454 4\.7\.0 \w", "sieve": r'^NO \(TRYLATER\) "\w'}
+    LATER = {"imap": r"^\[UNAVAILABLE\] \w", "pop3": r"^-ERR \[SYS/TEMP\] \w", "submission": r"^454 4\.7\.0 \w",
+             "sieve": r'^NO \(TRYLATER\) "\w'}
     TLS_FIRST = {"imap": r"PRIVACYREQUIRED", "pop3": r"^-ERR [^[]", "submission": r"^530 5\.7\.0 Must issue a STARTTLS command first$",
                  "sieve": r"^NO \(ENCRYPT-NEEDED\) "}
 
@@ -363,7 +364,8 @@ class Refusals(Doors):
         for protocol in PROTOCOLS:
             with self.subTest(protocol=protocol):
                 said = self.refusal(self.connect(protocol), "eve@example.test")
-                words = {"imap": r"^\[AUTHENTICATIONFAILED\] ", "pop3": r"^-ERR \[AUTH\] ", "submission": r"^535 5\.7\.8 ", "sieve": '^NO "'}
+                words = {"imap": r"^\[AUTHENTICATIONFAILED\] ", "pop3": r"^-ERR \[AUTH\] ", "submission": r"^535 5\.7\.8 ",
+                         "sieve": r'^NO "'}
                 self.assertRegex(said, words[protocol])
 
     def test_no_password_crosses_in_clear(self):
@@ -398,11 +400,9 @@ class Alpn(Doors):
     """One door for all protocols, chosen by ALPN."""
 
     GREETINGS = {"imap": rb"\* OK \[CAPABILITY ", "pop3": rb"\+OK ", "submission": rb"220 ", "sieve": rb'"IMPLEMENTATION" "Postern"\r\n'}
-    door_names = ["alpn", *((protocol, "implicit", back) for protocol in PROTOCOLS for back in BACKS)]
 
     def program(self, protocol, context):
-        mail = {"imap": ImapProgram, "pop3": PopProgram, "submission": SmtpProgram, "sieve": SieveProgram}[protocol](
-            self.gate.ports[self.door_names.index("alpn")], context)
+        mail = MAIL_PROGRAMS[protocol](self.door("alpn"), context)
         self.addCleanup(mail.hang_up)
         return mail
 
@@ -422,21 +422,34 @@ class Alpn(Doors):
                     mail.log_in(DORA, PASSWORDS[DORA])
                     self.logged_in_at_the_mail_server(DORA, protocol)
 
+    def test_a_session_that_is_taken_up_may_speak_something_else(self):
+        """A ticket says nothing of the protocol: what the mail program offers now counts (RFC 7301, section 3.1)."""
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            context, session = self.offering(version=version), None
+            for protocol in (*PROTOCOLS, "imap"):
+                with self.subTest(version=version.name, protocol=protocol):
+                    context.set_alpn_protocols([ALPN[protocol]])
+                    with socket.create_connection(("127.0.0.1", self.door("alpn")), PATIENCE_S) as bare, \
+                            context.wrap_socket(bare, server_hostname=NAME, session=session) as sock:
+                        self.assertRegex(sock.recv(1000), self.GREETINGS[protocol])
+                        self.assertEqual((sock.selected_alpn_protocol(), sock.session_reused), (ALPN[protocol], session is not None))
+                        session = sock.session
+
     def test_what_is_none_of_them_is_refused(self):
         for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
             for names in ([], ["h2", "http/1.1"], ["IMAP"], ["imap4"], ["sieve"]):
                 with self.subTest(version=version.name, names=names):
                     with self.assertRaisesRegex(ssl.SSLError, "(?i)no[_ ]application[_ ]protocol|handshake failure"):
-                        with socket.create_connection(("127.0.0.1", self.gate.ports[0]), PATIENCE_S) as bare, \
+                        with socket.create_connection(("127.0.0.1", self.door("alpn")), PATIENCE_S) as bare, \
                                 self.offering(*names, version=version).wrap_socket(bare, server_hostname=NAME) as sock:
                             self.fail(f"it was greeted: {sock.recv(100)}")
 
     def test_openssl_sees_the_alert(self):
         for options, number in [(["-alpn", "imap"], None), (["-alpn", "http/1.1"], 120), ([], 120)]:
             with self.subTest(options=options):
-                done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{self.gate.ports[0]}", "-CAfile", f"{self.folder}/ca.crt",
-                                       "-servername", NAME, "-quiet", *options], input="1 LOGOUT\n", capture_output=True, text=True,
-                                      timeout=PATIENCE_S, check=False)
+                words = ["openssl", "s_client", "-connect", f"127.0.0.1:{self.door('alpn')}", "-CAfile", f"{self.folder}/ca.crt",
+                         "-servername", NAME, "-quiet", *options]
+                done = subprocess.run(words, input="1 LOGOUT\n", capture_output=True, text=True, timeout=PATIENCE_S, check=False)
                 if number is None:
                     self.assertIn("* BYE", done.stdout, done.stderr)
                 else:
@@ -444,7 +457,7 @@ class Alpn(Doors):
                     self.assertEqual(done.stdout, "")
 
     def test_a_mail_program_that_does_not_speak_tls(self):
-        sock = socket.create_connection(("127.0.0.1", self.gate.ports[0]), PATIENCE_S)
+        sock = socket.create_connection(("127.0.0.1", self.door("alpn")), PATIENCE_S)
         self.addCleanup(sock.close)
         sock.sendall(b"1 LOGIN joe clear-secret\r\n")
         try:

@@ -166,6 +166,12 @@ class Dovecot(Program):
               driver = static
               args = uid={me.pw_uid} gid={me.pw_gid} home={self.homes}/%u
             }}
+            # Otherwise each refused login of an address waits longer than the one before.
+            service anvil {{
+              unix_listener anvil-auth-penalty {{
+                mode = 0
+              }}
+            }}
             """
         text += self.tls_text() + "".join(self.service_text(protocol) for protocol in self.ports)
         if self.relay_port:
@@ -199,6 +205,88 @@ class Dovecot(Program):
 def write_passwords(path, users):
     path.write_text("".join(f"{user}:{password}\n" for user, password in users.items()))
     path.chmod(0o644)
+
+
+class Postfix(Program):
+    """A mail server that hands all mail on to `relay_port`, with a folder of its own for everything; only root can run it, since its parts run
+    as other users. It asks Dovecot's socket `auth` about logins, and has `certificate` (file.crt and file.key of the folder) for STARTTLS. At
+    `port` it takes connections as they are, at `proxied_port` those that begin with a PROXY header."""
+
+    def __init__(self, folder, auth, certificate, relay_port):
+        self.folder = folder / "postfix"
+        super().__init__(folder / "postfix.log")
+        self.port, self.proxied_port = free_ports(2)
+        for part in ("etc", "data", "queue"):
+            (self.folder / part).mkdir(parents=True)
+        user = pwd.getpwnam("postfix")
+        os.chown(self.folder / "data", user.pw_uid, user.pw_gid)
+        # Else `postfix start` would make them, which takes longer than all else here.
+        for part in ("active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming", "pid", "private", "public", "saved",
+                     "trace"):
+            (self.folder / "queue" / part).mkdir()
+            if part != "pid":
+                os.chown(self.folder / "queue" / part, user.pw_uid, user.pw_gid)
+        (self.folder / "etc" / "main.cf").write_text(f"""
+compatibility_level = 3.6
+queue_directory = {self.folder}/queue
+data_directory = {self.folder}/data
+maillog_file = {self.log_path}
+maillog_file_prefixes = {folder}
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+myhostname = store.example.test
+mydestination =
+mynetworks =
+alias_maps =
+alias_database =
+local_recipient_maps =
+append_dot_mydomain = no
+local_header_rewrite_clients =
+notify_classes =
+default_transport = smtp:[127.0.0.1]:{relay_port}
+smtp_dns_support_level = disabled
+smtpd_peername_lookup = no
+smtpd_relay_restrictions = permit_sasl_authenticated, reject
+smtpd_authorized_xclient_hosts = 127.0.0.1
+smtpd_sasl_auth_enable = yes
+smtpd_sasl_type = dovecot
+smtpd_sasl_path = {auth}
+smtpd_sasl_authenticated_header = yes
+smtpd_tls_security_level = may
+smtpd_tls_cert_file = {folder}/{certificate}.crt
+smtpd_tls_key_file = {folder}/{certificate}.key
+smtpd_error_sleep_time = 0
+smtpd_hard_error_limit = 1000
+smtpd_junk_command_limit = 1000
+""")
+        (self.folder / "etc" / "master.cf").write_text(f"""
+127.0.0.1:{self.port} inet n - n - - smtpd
+127.0.0.1:{self.proxied_port} inet n - n - - smtpd -o smtpd_upstream_proxy_protocol=haproxy
+postlog unix-dgram n - n - 1 postlogd
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+tlsmgr unix - - n 1000? 1 tlsmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+anvil unix - - n - 1 anvil
+smtp unix - - n - - smtp
+""")
+
+    def start(self):
+        # It ends its process group with itself, so that must be one of its own.
+        self.run([POSTFIX_MASTER, "-c", str(self.folder / "etc"), "-d"], start_new_session=True)
+        wait_until(self.greets, lambda: "for Postfix: " + self.log())
+
+    def greets(self):
+        if not self.is_alive():
+            raise AssertionError("Postfix has ended: " + self.log())
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), PATIENCE_S) as sock:
+                return sock.recv(4) == b"220 "
+        except ConnectionError:
+            return False
 
 
 class Helper(Program):

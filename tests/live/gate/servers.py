@@ -108,7 +108,7 @@ class Conversation:
         self.begin()
 
     def begin(self):
-        self.sender, self.recipients, self.content = None, [], b""
+        self.sender, self.recipients, self.content = None, [], bytearray()
 
     def say(self, line):
         self.sock.sendall(line.encode() + b"\r\n")
@@ -161,9 +161,9 @@ class Conversation:
 
     def on_data(self, _):
         self.say("354 Go on")
-        while not (b"\r\n" + self.content).endswith(b"\r\n.\r\n"):
+        while not self.content.endswith(b"\r\n.\r\n") and self.content != b".\r\n":
             self.content += self.line()
-        self.content = self.content[:-3]
+        del self.content[-3:]
         self.end()
 
     def on_bdat(self, rest):
@@ -177,7 +177,7 @@ class Conversation:
         self.say("250 Chunk")
 
     def end(self):
-        self.sink.mails.append(Mail(self.user, self.helo, self.sender, self.recipients, self.content))
+        self.sink.mails.append(Mail(self.user, self.helo, self.sender, self.recipients, bytes(self.content)))
         self.begin()
         self.say("250 Taken")
 

@@ -8,8 +8,10 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <utility>
 
+#include "protocol/proxy_header/writer.h"
 #include "session/dialects.h"
 
 namespace postern::health {
@@ -21,7 +23,6 @@ using std::string_view_literals::operator""sv;
 // is no help to a login.
 constexpr Duration time_max = std::chrono::seconds(10);
 
-constexpr std::string_view v1_unknown = "PROXY UNKNOWN\r\n";
 constexpr std::string_view v2_local = "\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"sv;
 
 }  // namespace
@@ -61,10 +62,18 @@ void Probe::connected() {
   steer();
 }
 
-// The check is the gate's own connection, and says so.
+// The check is the gate's own connection, and says so. Version 1 has UNKNOWN for it, which Postfix does not take, so it
+// names the connection's own ends.
 void Probe::say_proxy_header() {
-  if (pool_.options.proxy_protocol == session::ProxyHeader::V1) out_.append(blocks_, v1_unknown);
   if (pool_.options.proxy_protocol == session::ProxyHeader::V2) out_.append(blocks_, v2_local);
+  if (pool_.options.proxy_protocol != session::ProxyHeader::V1) return;
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  std::optional<Endpoint> own;
+  if (::getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &size) == 0) {
+    own = Endpoint::from_sockaddr(reinterpret_cast<const sockaddr*>(&address), size);
+  }
+  out_.append(blocks_, proxy_header::write_v1(own.value_or(member_), member_));
 }
 
 bool Probe::start_tls() {

@@ -183,8 +183,9 @@ def pool_text(name, protocol, member, more=""):
 
 
 class Doors(World):
-    """A gate with doors that are named by protocol, TLS at the front (implicit, starttls), and TLS at the back (none, starttls, implicit)
-    or "dead", where the mail server is not there. The door "alpn" serves all protocols. Behind them: one Dovecot, and a Sink for its mail."""
+    """A gate with doors that are named by protocol, TLS at the front (implicit, starttls), and TLS at the back (none, starttls,
+    implicit) or "dead", where the mail server is not there. The door "alpn" serves all protocols. Behind them: one Dovecot, and a
+    Sink for its mail."""
 
     certificates = {"mail": (NAME, "ec"), "local": ("localhost", "ec")}
     dovecot_settings = f"hostname = {STORE}\n"

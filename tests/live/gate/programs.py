@@ -88,9 +88,9 @@ class Program:
 class Dovecot(Program):
     """A mail server with mailboxes in `folder`. `users` and `masters` are names with passwords.
 
-    It speaks `protocols` in clear at `ports`; given a `certificate` (file.crt and file.key of the folder), also with STARTTLS there and with
-    TLS at once at `tls_ports`: all but ManageSieve, whose greeting Dovecot 2.3 then keeps to itself in one connection of twenty. Mail goes
-    on to `relay_port`. With `haproxy`, every connection must begin with a PROXY header."""
+    It speaks `protocols` in clear at `ports`; given a `certificate` (file.crt and file.key of the folder), also with STARTTLS there and
+    with TLS at once at `tls_ports`: all but ManageSieve, whose greeting Dovecot 2.3 then keeps to itself in one connection of twenty.
+    Mail goes on to `relay_port`. With `haproxy`, every connection must begin with a PROXY header."""
 
     def __init__(self, folder, users, masters, protocols=("imap",), certificate=None, relay_port=None, haproxy=False, settings=""):
         super().__init__(folder / "dovecot.log")
@@ -208,9 +208,9 @@ def write_passwords(path, users):
 
 
 class Postfix(Program):
-    """A mail server that hands all mail on to `relay_port`, with a folder of its own for everything; only root can run it, since its parts run
-    as other users. It asks Dovecot's socket `auth` about logins, and has `certificate` (file.crt and file.key of the folder) for STARTTLS. At
-    `port` it takes connections as they are, at `proxied_port` those that begin with a PROXY header."""
+    """A mail server that hands all mail on to `relay_port`, with a folder of its own for everything; only root can run it, since its
+    parts run as other users. It asks Dovecot's socket `auth` about logins, and has `certificate` (file.crt and file.key of the folder)
+    for STARTTLS. At `port` it takes connections as they are, at `proxied_port` those that begin with a PROXY header."""
 
     def __init__(self, folder, auth, certificate, relay_port):
         self.folder = folder / "postfix"

@@ -23,7 +23,7 @@ from playing.text import Fault
 
 HERE = pathlib.Path(__file__).resolve().parent
 # They mostly wait for each other, the clock and the kernel.
-AT_ONCE = 4
+AT_ONCE = 6
 # What is wrong is not waited for very long.
 PATIENCE_IN_WRONG_S = 2
 # The sizes of pieces, from both ends of a line; what is between them goes in one.

@@ -39,13 +39,13 @@ def free_ports(count):
 
 
 class MailServers:
-    """A listening socket for each address that the dialog names and each dialect, which has one port."""
+    """A listening socket for each address that the dialog names and each dialect; a dialect has one port."""
 
     def __init__(self, loop, dialog, accepted):
         self.doors = []
         self.full = []
         self.ports = {}
-        for dialect in {step.dialect for step in dialog.steps} | {"imap"}:
+        for dialect in dialects.WORDS:
             self.open(loop, dialog, dialect, accepted)
 
     def open(self, loop, dialog, dialect, accepted):

@@ -212,9 +212,9 @@ class Identity(WithPostfix):
         contents = [b"..\r\n...\r\n.. dots\r\n", b"bare\nline\nfeeds\n\n", b"carriage\rreturns\r\r\n",
                     bytes(range(0x80, 0x100)) + b"\r\n", b"nul \0 nul\r\n", b"long " + b"x" * 5000 + b"\r\n", b"\r\n" * 20, b"no line end",
                     b"large\r\n" + b"0123456789abcdef\r\n" * 60_000]
-        ways = {"direct": self.direct(), "gate": self.talk("id")}
-        for number, content in enumerate(contents):
-            for verb in ("DATA", "BDAT"):
+        for verb in ("DATA", "BDAT"):
+            ways = {"direct": self.direct(), "gate": self.talk("id")}
+            for number, content in enumerate(contents):
                 with self.subTest(content=content[:20], verb=verb):
                     taken = []
                     for way, talk in ways.items():

@@ -5,6 +5,7 @@ import grp
 import os
 import pathlib
 import pwd
+import random
 import re
 import shutil
 import signal
@@ -35,10 +36,18 @@ def wait_until(holds, what):
 
 
 def free_ports(count):
-    socks = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [sock.getsockname()[1] for sock in socks]
-    for sock in socks:
-        sock.close()
+    """Below those that the kernel gives to whoever names none (ip(7), ip_local_port_range): it would give one away before it is used."""
+    ports = []
+    while len(ports) < count:
+        port = random.randrange(10000, 32768)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in ports:
+            ports.append(port)
     return ports
 
 
@@ -96,12 +105,10 @@ class Dovecot(Program):
         super().__init__(folder / "dovecot.log")
         self.folder = folder
         self.homes = folder / "homes"
-        self.certificate, self.relay_port, self.haproxy, self.settings = certificate, relay_port, haproxy, settings
-        ports = free_ports(2 * len(protocols))
-        self.ports = dict(zip(protocols, ports))
-        self.tls_ports = dict(zip(protocols, ports[len(protocols):])) if certificate else {}
-        self.tls_ports.pop("sieve", None)
-        self.port = self.ports[protocols[0]]
+        self.protocols, self.certificate, self.relay_port = protocols, certificate, relay_port
+        self.haproxy, self.settings = haproxy, settings
+        self.ports = self.tls_ports = self.port = None
+        self.has_started = False
         write_passwords(folder / "users", users)
         write_passwords(folder / "masters", masters)
         for user in users:
@@ -121,14 +128,33 @@ class Dovecot(Program):
         (box / "tmp" / name).rename(box / "new" / name)
 
     def start(self):
-        # On the same port whenever it comes back, so that routes stay true.
+        # On the same ports whenever it comes back, so that routes stay true.
+        for _ in range(START_TRIES):
+            if not self.has_started:
+                self.choose_ports()
+            if self.try_start():
+                self.has_started = True
+                return
+            if self.has_started or "Address already in use" not in self.log():
+                break
+        raise AssertionError("Dovecot does not start: " + self.log())
+
+    def choose_ports(self):
+        ports = free_ports(2 * len(self.protocols))
+        self.ports = dict(zip(self.protocols, ports))
+        self.tls_ports = dict(zip(self.protocols, ports[len(self.protocols):])) if self.certificate else {}
+        self.tls_ports.pop("sieve", None)
+        self.port = self.ports[self.protocols[0]]
+
+    def try_start(self):
         self.config.write_text(self.text())
+        if not self.has_started:
+            self.log_path.write_text("")
         self.run([DOVECOT, "-F", "-c", str(self.config)])
-        wait_until(self.greets, lambda: "for Dovecot: " + self.log())
+        wait_until(lambda: not self.is_alive() or self.greets(), lambda: "for Dovecot: " + self.log())
+        return self.is_alive()
 
     def greets(self):
-        if not self.is_alive():
-            raise AssertionError("Dovecot has ended: " + self.log())
         try:
             with socket.create_connection(("127.0.0.1", self.port), PATIENCE_S) as sock:
                 if self.haproxy:
@@ -215,7 +241,7 @@ class Postfix(Program):
     def __init__(self, folder, auth, certificate, relay_port):
         self.folder = folder / "postfix"
         super().__init__(folder / "postfix.log")
-        self.port, self.proxied_port = free_ports(2)
+        self.port = self.proxied_port = None
         for part in ("etc", "data", "queue"):
             (self.folder / part).mkdir(parents=True)
         user = pwd.getpwnam("postfix")
@@ -259,6 +285,19 @@ smtpd_error_sleep_time = 0
 smtpd_hard_error_limit = 1000
 smtpd_junk_command_limit = 1000
 """)
+
+    def start(self):
+        for _ in range(START_TRIES):
+            self.choose_ports()
+            # It ends its process group with itself, so that must be one of its own.
+            self.run([POSTFIX_MASTER, "-c", str(self.folder / "etc"), "-d"], start_new_session=True)
+            wait_until(lambda: not self.is_alive() or self.greets(), lambda: "for Postfix: " + self.log())
+            if self.is_alive():
+                return
+        raise AssertionError("Postfix does not start: " + self.log())
+
+    def choose_ports(self):
+        self.port, self.proxied_port = free_ports(2)
         (self.folder / "etc" / "master.cf").write_text(f"""
 127.0.0.1:{self.port} inet n - n - - smtpd
 127.0.0.1:{self.proxied_port} inet n - n - - smtpd -o smtpd_upstream_proxy_protocol=haproxy
@@ -274,14 +313,7 @@ anvil unix - - n - 1 anvil
 smtp unix - - n - - smtp
 """)
 
-    def start(self):
-        # It ends its process group with itself, so that must be one of its own.
-        self.run([POSTFIX_MASTER, "-c", str(self.folder / "etc"), "-d"], start_new_session=True)
-        wait_until(self.greets, lambda: "for Postfix: " + self.log())
-
     def greets(self):
-        if not self.is_alive():
-            raise AssertionError("Postfix has ended: " + self.log())
         try:
             with socket.create_connection(("127.0.0.1", self.port), PATIENCE_S) as sock:
                 return sock.recv(4) == b"220 "

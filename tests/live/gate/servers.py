@@ -91,9 +91,10 @@ class Sink(Server):
     def wait_for_mail(self, text):
         """The only mail with that text in it, once it is here."""
         text = text.encode() if isinstance(text, str) else text
-        mails = wait_until(lambda: [mail for mail in self.mails if text in mail.content], lambda: f"for a mail with {text} in {self.mails}")
+        mails = wait_until(lambda: [mail for mail in self.mails if text in mail.content],
+                           lambda: f"for a mail with {text}; here are {[mail.content[:300] for mail in self.mails[-5:]]}")
         if len(mails) != 1:
-            raise AssertionError(f"a mail came more than once: {mails}")
+            raise AssertionError(f"a mail came more than once: {[mail.content[:300] for mail in mails]}")
         return mails[0]
 
     def serve(self, sock):

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "protocol/line/string.h"
 #include "protocol/line/word.h"
 #include "protocol/sasl/base64.h"
 #include "protocol/sasl/message.h"
@@ -155,19 +156,17 @@ Secret Back::client_message(Mechanism mechanism) const {
 bool Back::holds_password(std::string_view text) const {
   const std::string_view password = login_.password.reveal();
   if (password.empty()) return false;
-  std::string quoted;
-  quoted.reserve(2 * password.size());
-  for (const char c : password) {
-    if (c == '"' || c == '\\') quoted.push_back('\\');
-    quoted.push_back(c);
-  }
+  std::string in_quotes;
+  in_quotes.reserve(2 * password.size() + 2);
+  line::append_quoted(in_quotes, password);
+  const std::string_view quoted = std::string_view(in_quotes).substr(1, in_quotes.size() - 2);
   // As SASL LOGIN sends it.
   std::string encoded = sasl::base64_encode(password);
   const Mechanism mechanism = login_.mechanism.value_or(Mechanism::Plain);
   const bool found = text.find(password) != text.npos || text.find(quoted) != text.npos ||
                      text.find(encoded) != text.npos || text.find(client_message(mechanism).reveal()) != text.npos ||
                      text.find(client_message(Mechanism::Plain).reveal()) != text.npos;
-  wipe(quoted);
+  wipe(in_quotes);
   wipe(encoded);
   return found;
 }

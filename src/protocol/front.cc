@@ -6,9 +6,16 @@
 #include <utility>
 
 #include "base/check.h"
+#include "protocol/line/word.h"
 #include "protocol/sasl/message.h"
 
 namespace postern::protocol {
+namespace {
+
+// Of another program's name for its session: twice what ours has, and more than anyone's in a log.
+constexpr size_t session_id_size_max = 64;
+
+}  // namespace
 
 Front::Front(FrontOptions options) : options_(std::move(options)) {}
 
@@ -144,6 +151,34 @@ std::string Front::count_refusal(std::string answer) {
 FrontEvent Front::refuse(std::string answer) {
   if (++attempts_ < options_.login_attempts) return Reply{std::move(answer)};
   return goodbye(say_last(std::move(answer), "Too many refused logins"), GoodbyeReason::LoginAttempts);
+}
+
+std::string_view refusal_sentence(RefusalCause cause) {
+  switch (cause) {
+    case RefusalCause::Credentials: return "Wrong user name or password";
+    case RefusalCause::Unavailable: return "Your login cannot be served right now; please try again later";
+    case RefusalCause::NotAllowed: return "You may not log in here";
+    case RefusalCause::Limit: return "Too many sessions of this user";
+    case RefusalCause::Passed: break;
+  }
+  return "The mail server refuses this login";
+}
+
+std::string Front::offered_mechanisms(std::string_view before) const {
+  std::string list;
+  if (!options_.login_allowed) return list;
+  options_.means.mechanisms.for_each_sasl(
+      [&](Mechanism mechanism) { list.append(before).append(mechanism_word(mechanism)); });
+  return list;
+}
+
+void Front::note_session(std::string_view id) {
+  said_.session_id = line::one_line(id, session_id_size_max);
+  std::erase(said_.session_id, ' ');
+}
+
+void Front::note_hops(uint64_t hops_left) {
+  said_.hops_left = static_cast<uint8_t>(std::min<uint64_t>(hops_left, UINT8_MAX));
 }
 
 // ---- Ends ----------------------------------------------------------------------------------------------------------

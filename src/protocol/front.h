@@ -83,6 +83,10 @@ struct Goodbye {
 
 using FrontEvent = std::variant<NeedBytes, Reply, StartTls, Login, WantsKeys, Goodbye>;
 
+// For people, the same in every dialect; its code says the rest.
+std::string_view refusal_sentence(RefusalCause cause);
+inline constexpr std::string_view privacy_sentence = "Start TLS first; passwords do not cross this connection in clear";
+
 // What a trusted webmail host said of its user's connection, where FrontOptions::may_name_address; empty: nothing.
 struct FrontSaid {
   std::string address;  // an address as text, not checked
@@ -168,6 +172,11 @@ class Front {
   FrontEvent too_long() { return goodbye(say_too_long(), GoodbyeReason::TooLong); }
   // What was sent in clear behind the command came from who knows whom: it never counts.
   FrontEvent start_tls(std::string reply);
+  // SASL's mechanisms on this connection, each with `before` in front of it: " PLAIN LOGIN". Empty: there is no login here.
+  std::string offered_mechanisms(std::string_view before) const;
+  // What a webmail host says of its user's session, and a proxy of itself.
+  void note_session(std::string_view id);
+  void note_hops(uint64_t hops_left);
   // A word that begins what web browsers send.
   static bool is_http_method(std::string_view word);
 

@@ -2,7 +2,6 @@
 #include "session/pool_view.h"
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 #include <string_view>
 
@@ -18,13 +17,6 @@ std::vector<std::string_view> words_of(std::string_view text) {
     if (!word.empty()) words.push_back(word);
   }
   return words;
-}
-
-std::optional<uint64_t> number_of(std::string_view text) {
-  uint64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return number;
 }
 
 // The line of `list` with that keyword.
@@ -51,7 +43,8 @@ std::optional<std::string> common(std::string_view left, std::string_view right)
   const std::string left_text = bare(left), right_text = bare(right);
   const std::vector<std::string_view> left_words = words_of(left_text), right_words = words_of(right_text);
   if (left_words.size() == 2 && right_words.size() == 2) {
-    const auto left_number = number_of(left_words[1]), right_number = number_of(right_words[1]);
+    const auto left_number = line::parse_number<uint64_t>(left_words[1]),
+               right_number = line::parse_number<uint64_t>(right_words[1]);
     if (left_number && right_number) return std::string(*left_number < *right_number ? left : right);
   }
   std::string shared;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "protocol/line/literal.h"
+#include "protocol/line/string.h"
 #include "protocol/line/word.h"
 #include "protocol/sasl/message.h"
 
@@ -31,15 +32,6 @@ bool is_quotable_char(char c) {
 
 bool is_quotable(std::string_view text) {
   return text.size() <= quoted_size_max && std::all_of(text.begin(), text.end(), is_quotable_char);
-}
-
-void append_quoted(std::string& out, std::string_view text) {
-  out.push_back('"');
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out.push_back('\\');
-    out.push_back(c);
-  }
-  out.push_back('"');
 }
 
 }  // namespace
@@ -286,7 +278,7 @@ void Back::write_login(std::string& first) {
 // A literal that has to be waited for ends a part of the script. wipe() keeps the string's memory, so it is still large
 // enough.
 void Back::write_argument(std::string& command, std::string_view argument) {
-  if (is_quotable(argument)) return append_quoted(command, argument);
+  if (is_quotable(argument)) return line::append_quoted(command, argument);
   const bool at_once = offers("LITERAL+") || (offers("LITERAL-") && argument.size() <= literal_minus_size_max);
   command.append("{").append(std::to_string(argument.size())).append(at_once ? "+}\r\n" : "}\r\n");
   if (!at_once) script_.push_back(Secret::take(command));
@@ -300,9 +292,9 @@ std::string Back::id_command() {
   const auto add = [&list](std::string_view name, std::string_view value) {
     if (value.empty() || !is_quotable(value)) return;
     if (!list.empty()) list.push_back(' ');
-    append_quoted(list, name);
+    line::append_quoted(list, name);
     list.push_back(' ');
-    append_quoted(list, value);
+    line::append_quoted(list, value);
   };
   add("x-originating-ip", identity().front_address);
   add("x-originating-port", std::to_string(identity().front_port));

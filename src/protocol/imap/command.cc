@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "protocol/line/literal.h"
 #include "protocol/line/word.h"
 
 namespace postern::imap {
@@ -44,8 +43,8 @@ class Cursor {
   Parsed astring(Argument& argument) { return starts_string() ? string(argument) : atom(argument); }
 
   Parsed string(Argument& argument) {
-    if (text_.starts_with('"')) return quoted(argument);
-    if (text_.starts_with('{')) return literal(argument);
+    if (text_.starts_with('"')) return line::take_quoted(text_, argument);
+    if (text_.starts_with('{')) return line::take_literal(text_, argument);
     return Parsed::No;
   }
 
@@ -58,38 +57,6 @@ class Cursor {
     argument = {text_.substr(0, size)};
     text_.remove_prefix(size);
     return size == 0 ? Parsed::No : Parsed::Yes;
-  }
-
-  // Only \" and \\ are escapes. Octets above 127 are not RFC 3501's, but RFC 9051's, and what mail programs send.
-  Parsed quoted(Argument& argument) {
-    bool escaped = false;
-    for (size_t i = 1; i < text_.size(); ++i) {
-      const char c = text_[i];
-      if (c == '\0' || c == '\r' || c == '\n') return Parsed::No;
-      if (c == '"') {
-        argument = {text_.substr(1, i - 1), escaped};
-        text_.remove_prefix(i + 1);
-        return Parsed::Yes;
-      }
-      if (c != '\\') continue;
-      escaped = true;
-      if (++i == text_.size() || (text_[i] != '"' && text_[i] != '\\')) return Parsed::No;
-    }
-    return Parsed::No;
-  }
-
-  // The octets are taken as they are, but for NUL, which no string of IMAP's may hold (section 9, CHAR8).
-  Parsed literal(Argument& argument) {
-    const size_t mark_end = text_.find('}') + 1;
-    const std::optional<line::LiteralMark> mark = line::literal_at_end(text_.substr(0, mark_end));
-    if (mark_end == 0 || !mark) return Parsed::No;
-    text_.remove_prefix(mark_end);
-    if (text_.empty()) return Parsed::WantsLiteral;
-    take('\r');
-    if (!take('\n') || text_.size() < mark->size) return Parsed::No;
-    argument = {text_.substr(0, mark->size)};
-    text_.remove_prefix(mark->size);
-    return argument.raw.find('\0') == std::string_view::npos ? Parsed::Yes : Parsed::No;
   }
 
   std::string_view text_;
@@ -108,22 +75,6 @@ Parsed parse_id_pair(Cursor& cursor, IdPair& pair) {
 
 bool is_tag(std::string_view tag) {
   return !tag.empty() && tag.size() <= tag_size_max && std::all_of(tag.begin(), tag.end(), is_tag_char);
-}
-
-std::string Argument::text() const {
-  // The memory never moves while it fills: secret() would leave a copy behind.
-  std::string text;
-  text.reserve(raw.size());
-  for (size_t i = 0; i < raw.size(); ++i) {
-    if (escaped && raw[i] == '\\') ++i;
-    text.push_back(raw[i]);
-  }
-  return text;
-}
-
-Secret Argument::secret() const {
-  std::string bytes = text();
-  return Secret::take(bytes);
 }
 
 Parsed parse_login(std::string_view arguments, LoginArguments& login) {

@@ -5,12 +5,11 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "base/secret.h"
+#include "protocol/line/string.h"
 
 namespace postern::imap {
 
@@ -20,21 +19,8 @@ inline constexpr size_t tag_size_max = 256;
 // 1*<any ASTRING-CHAR except "+">, strictly: a tag is the only thing of a bad command that goes back.
 bool is_tag(std::string_view tag);
 
-enum class Parsed : uint8_t {
-  Yes,
-  No,
-  WantsLiteral,  // good so far, and the text ends where a literal was announced
-};
-
-// One argument, still as it stands in the command.
-struct Argument {
-  std::string_view raw;
-  bool escaped = false;  // raw came out of quotes and holds backslashes
-
-  bool empty() const { return raw.empty(); }
-  std::string text() const;
-  Secret secret() const;
-};
+using line::Parsed;
+using Argument = line::String;
 
 struct LoginArguments {
   Argument user, password;

@@ -2,7 +2,6 @@
 #include "protocol/imap/front.h"
 
 #include <algorithm>
-#include <charconv>
 #include <iterator>
 #include <utility>
 
@@ -26,11 +25,6 @@ using protocol::text_size_max;
 // A literal that is on its way though it is too big is read and thrown away up to here; beyond, we part (RFC 7888,
 // section 4, allows both). It keeps a mail program that sent a whole signature by mistake, and costs us no memory.
 constexpr size_t swallow_size_max = 65536;
-
-constexpr size_t session_id_size_max = 64;
-
-constexpr std::string_view privacy_required =
-    "[PRIVACYREQUIRED] Start TLS first; passwords do not cross this connection in clear";
 
 }  // namespace
 
@@ -98,12 +92,6 @@ const Front::Verb Front::verbs[] = {
     {"XLIST", nullptr},
 };
 
-const Front::Verb* Front::find_verb(std::string_view name) {
-  const Verb* verb = std::find_if(std::begin(verbs), std::end(verbs),
-                                  [name](const Verb& candidate) { return line::same_word(candidate.name, name); });
-  return verb == std::end(verbs) ? nullptr : verb;
-}
-
 std::string Front::greeting() {
   // After STARTTLS no greeting comes again (RFC 9051, section 6.2.1).
   if (options().after_starttls) return {};
@@ -129,22 +117,21 @@ std::string Front::say_accepted(const protocol::Accepted& accepted) {
 // RFC 5530, section 3.
 std::string Front::say_refused(const protocol::Refusal& refusal) {
   const std::string text = line::one_line(refusal.text, text_size_max);
-  const auto say = [&](std::string_view code, std::string_view sentence) {
-    const std::string answer = std::string(code).append(text.empty() ? sentence : std::string_view(text));
-    return refusal.alerts + tagged("NO ", answer);
+  const auto say = [&](std::string_view code) {
+    const std::string_view sentence = text.empty() ? protocol::refusal_sentence(refusal.cause) : std::string_view(text);
+    return refusal.alerts + tagged("NO ", std::string(code).append(sentence));
   };
-  constexpr std::string_view refused = "The mail server refuses this login";
   switch (refusal.cause) {
-    case RefusalCause::Credentials: return say("[AUTHENTICATIONFAILED] ", "Wrong user name or password");
-    case RefusalCause::Unavailable:
-      return say("[UNAVAILABLE] ", "Your login cannot be served right now; please try again later");
-    case RefusalCause::NotAllowed: return say("[AUTHORIZATIONFAILED] ", "You may not log in here");
-    case RefusalCause::Limit: return say("[LIMIT] ", "Too many sessions of this user");
+    case RefusalCause::Credentials: return say("[AUTHENTICATIONFAILED] ");
+    case RefusalCause::Unavailable: return say("[UNAVAILABLE] ");
+    case RefusalCause::NotAllowed: return say("[AUTHORIZATIONFAILED] ");
+    case RefusalCause::Limit: return say("[LIMIT] ");
     case RefusalCause::Passed: break;
   }
-  if (is_passable_code(refusal.code)) return say("[" + refusal.code + "] ", refused);
-  if (text.starts_with('[')) return refusal.alerts + tagged("NO ", refused);
-  return say("", refused);
+  if (is_passable_code(refusal.code)) return say("[" + refusal.code + "] ");
+  // Without a code of ours in front, "[" would make a code of it.
+  if (text.starts_with('[')) return refusal.alerts + tagged("NO ", protocol::refusal_sentence(refusal.cause));
+  return say("");
 }
 
 std::string Front::say_failed(sasl::Failure failure) {
@@ -212,7 +199,7 @@ Front::Answer Front::understand(std::string_view command) {
   if (!is_tag(tag)) return bad("* BAD That is no tag\r\n");
   tag_ = tag;
   const std::string_view name = line::take_word(rest);
-  const Verb* verb = find_verb(name);
+  const Verb* verb = line::find_verb(verbs, name);
   if (verb == nullptr) {
     if (is_http_method(tag)) return goodbye({}, GoodbyeReason::NotThisProtocol);
     return bad_tagged(name.empty() ? "A command is missing" : "Unknown command");
@@ -248,16 +235,12 @@ Front::Answer Front::id(std::string_view arguments) {
 }
 
 void Front::note_id(std::string_view name, std::string_view value) {
-  uint16_t number = 0;
-  const char* const end = value.data() + value.size();
-  const bool is_number = std::from_chars(value.data(), end, number).ptr == end && !value.empty();
-  if (line::same_word(name, "x-proxy-ttl") && is_number) {
-    said().hops_left = static_cast<uint8_t>(std::min<uint16_t>(number, 255));
-  }
+  const std::optional<uint16_t> number = line::parse_number<uint16_t>(value);
+  if (line::same_word(name, "x-proxy-ttl") && number) note_hops(*number);
   if (!options().may_name_address) return;
   if (line::same_word(name, "x-originating-ip")) said().address = value;
-  if (line::same_word(name, "x-originating-port") && is_number) said().port = number;
-  if (line::same_word(name, "x-session-id")) said().session_id = line::one_line(value, session_id_size_max);
+  if (line::same_word(name, "x-originating-port") && number) said().port = *number;
+  if (line::same_word(name, "x-session-id")) note_session(value);
 }
 
 Front::Answer Front::logout(std::string_view arguments) {
@@ -276,7 +259,7 @@ Front::Answer Front::starttls(std::string_view arguments) {
 // RFC 9051, section 6.2.3.
 Front::Answer Front::login(std::string_view arguments) {
   // First of all, so that no literal is asked for that would cross in clear.
-  if (!options().login_allowed) return refuse(tagged("NO ", privacy_required));
+  if (!options().login_allowed) return refuse(privacy_required());
   if (!offers(Mechanism::Login)) return Reply{tagged("NO ", "LOGIN is disabled here; use AUTHENTICATE")};
   LoginArguments parsed;
   switch (parse_login(arguments, parsed)) {
@@ -289,7 +272,7 @@ Front::Answer Front::login(std::string_view arguments) {
 
 // RFC 9051, section 6.2.2, and RFC 4959.
 Front::Answer Front::authenticate(std::string_view arguments) {
-  if (!options().login_allowed) return refuse(tagged("NO ", privacy_required));
+  if (!options().login_allowed) return refuse(privacy_required());
   const std::string_view mechanism = line::take_word(arguments);
   if (mechanism.empty()) return bad_tagged("AUTHENTICATE takes a mechanism");
   Answer event = protocol::Front::authenticate(mechanism, arguments.empty() ? std::nullopt : std::optional(arguments));
@@ -305,16 +288,17 @@ std::string Front::capabilities() const {
   std::string list = "IMAP4rev1 SASL-IR LITERAL- ID";
   if (offers_starttls()) list += " STARTTLS";
   if (!offers(Mechanism::Login)) list += " LOGINDISABLED";
-  if (options().login_allowed) {
-    options().means.mechanisms.for_each_sasl(
-        [&](Mechanism mechanism) { list.append(" AUTH=").append(protocol::mechanism_word(mechanism)); });
-  }
+  list += offered_mechanisms(" AUTH=");
   std::string_view learned = options().learned;
   while (!learned.empty()) {
     const std::string_view word = line::take_line(learned);
     if (is_front_capability(word)) list.append(" ").append(word);
   }
   return list;
+}
+
+std::string Front::privacy_required() const {
+  return tagged("NO ", std::string("[PRIVACYREQUIRED] ").append(protocol::privacy_sentence));
 }
 
 std::string Front::tagged(std::string_view status, std::string_view text) const {

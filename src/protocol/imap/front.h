@@ -21,7 +21,6 @@ class Front final : public protocol::Front {
  private:
   struct Verb;
   static const Verb verbs[];
-  static const Verb* find_verb(std::string_view name);
 
   protocol::FrontEvent next_command() override;
   std::string challenge(std::string_view base64) const override;
@@ -50,6 +49,7 @@ class Front final : public protocol::Front {
   protocol::FrontEvent bad_tagged(std::string_view text) { return bad(tagged("BAD ", text)); }
 
   std::string capabilities() const;
+  std::string privacy_required() const;
   std::string tagged(std::string_view status, std::string_view text) const;
   line::CommandLimits limits() const;
 

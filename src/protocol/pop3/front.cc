@@ -2,9 +2,7 @@
 #include "protocol/pop3/front.h"
 
 #include <algorithm>
-#include <charconv>
 #include <iterator>
-#include <system_error>
 #include <utility>
 
 #include "protocol/line/word.h"
@@ -21,14 +19,8 @@ using protocol::NeedBytes;
 using protocol::RefusalCause;
 using protocol::Reply;
 
-constexpr size_t session_id_size_max = 64;
-
 // "AUTH SCRAM-SHA-256-PLUS " and some room.
 constexpr size_t auth_words_size_max = 32;
-
-// Without a code: [AUTH] would say that the password is at fault (RFC 3206, section 5), and some mail programs would
-// forget it. [SYS/PERM] and [SYS/TEMP] would blame the mail server, while a setting of the mail program is wrong.
-constexpr std::string_view privacy_required = "Start TLS first; passwords do not cross this connection in clear";
 
 // Whatever the text is, this is one line, and no longer than RFC 2449, section 4, allows.
 std::string answer(std::string_view status, std::string_view text) {
@@ -39,6 +31,12 @@ std::string ok(std::string_view text) {
 }
 std::string err(std::string_view text) {
   return answer("-ERR ", text);
+}
+
+// Without a code: [AUTH] would say that the password is at fault (RFC 3206, section 5), and some mail programs would
+// forget it. [SYS/PERM] and [SYS/TEMP] would blame the mail server, while a setting of the mail program is wrong.
+std::string privacy_required() {
+  return err(protocol::privacy_sentence);
 }
 
 bool is_blank(std::string_view text) {
@@ -77,12 +75,6 @@ const Front::Verb Front::verbs[] = {
     {"UIDL", Takes::Text, &Front::later},
 };
 
-const Front::Verb* Front::find_verb(std::string_view name) {
-  const Verb* verb = std::find_if(std::begin(verbs), std::end(verbs),
-                                  [name](const Verb& candidate) { return line::same_word(candidate.name, name); });
-  return verb == std::end(verbs) ? nullptr : verb;
-}
-
 std::string Front::greeting() {
   // After STLS no greeting comes again (RFC 2595, section 4).
   if (options().after_starttls) return {};
@@ -112,23 +104,22 @@ std::string Front::say_accepted(const protocol::Accepted& accepted) {
 // RFC 2449, section 8.1, and RFC 3206.
 std::string Front::say_refused(const protocol::Refusal& refusal) {
   const std::string text = line::one_line(refusal.text, protocol::text_size_max);
-  const auto say = [&](std::string_view code, std::string_view sentence) {
+  const std::string_view sentence = protocol::refusal_sentence(refusal.cause);
+  const auto say = [&](std::string_view code) {
     return err(std::string(code).append(text.empty() ? sentence : std::string_view(text)));
   };
-  constexpr std::string_view refused = "The mail server refuses this login";
   switch (refusal.cause) {
-    case RefusalCause::Credentials: return say("[AUTH] ", "Wrong user name or password");
-    case RefusalCause::Unavailable:
-      return say("[SYS/TEMP] ", "Your login cannot be served right now; please try again later");
+    case RefusalCause::Credentials: return say("[AUTH] ");
+    case RefusalCause::Unavailable: return say("[SYS/TEMP] ");
     // [AUTH] would be legal, but the password is right and shall not be asked for again.
-    case RefusalCause::NotAllowed: return say("[SYS/PERM] ", "You may not log in here");
+    case RefusalCause::NotAllowed: return say("[SYS/PERM] ");
     // It is this user's own sessions that are in the way, and it passes; [LOGIN-DELAY] is about how often, not how
     // many.
-    case RefusalCause::Limit: return say("[IN-USE] ", "Too many sessions of this user");
+    case RefusalCause::Limit: return say("[IN-USE] ");
     case RefusalCause::Passed: break;
   }
-  if (is_passable_code(refusal.code)) return say("[" + refusal.code + "] ", refused);
-  return text.starts_with('[') ? err(refused) : say("", refused);
+  if (is_passable_code(refusal.code)) return say("[" + refusal.code + "] ");
+  return text.starts_with('[') ? err(sentence) : say("");
 }
 
 std::string Front::say_failed(sasl::Failure failure) {
@@ -173,7 +164,7 @@ FrontEvent Front::understand(std::string_view command) {
   if (command.find_first_of(std::string_view("\0\r", 2)) != command.npos) return bad(err("That is no command"));
   std::string_view rest = command;
   const std::string_view name = line::take_word(rest);
-  const Verb* verb = find_verb(name);
+  const Verb* verb = line::find_verb(verbs, name);
   if (verb == nullptr) {
     if (is_http_method(name)) return goodbye({}, GoodbyeReason::NotThisProtocol);
     return bad(err(name.empty() ? "A command is missing" : "Unknown command"));
@@ -190,12 +181,7 @@ FrontEvent Front::capa(std::string_view) {
   const auto add = [&list](std::string_view capability) { list.append(capability).append("\r\n"); };
   if (offers_starttls()) add("STLS");
   if (offers(Mechanism::Login)) add("USER");
-  std::string sasl;
-  if (options().login_allowed) {
-    options().means.mechanisms.for_each_sasl(
-        [&](Mechanism mechanism) { sasl.append(" ").append(protocol::mechanism_word(mechanism)); });
-  }
-  if (!sasl.empty()) add("SASL" + sasl);
+  if (const std::string sasl = offered_mechanisms(" "); !sasl.empty()) add("SASL" + sasl);
   add("RESP-CODES");
   add("AUTH-RESP-CODE");
   add("IMPLEMENTATION Postern");
@@ -239,19 +225,16 @@ FrontEvent Front::xclient(std::string_view arguments) {
 
 // What we do not know may be an attribute of a later version, so it passes.
 bool Front::note_attribute(std::string_view name, std::string_view value) {
-  uint16_t number = 0;
-  const char* const end = value.data() + value.size();
-  const auto [read_to, error] = std::from_chars(value.data(), end, number);
-  const bool is_number = error == std::errc() && read_to == end;
+  const std::optional<uint16_t> number = line::parse_number<uint16_t>(value);
   if (line::same_word(name, "ADDR")) said().address = value;
-  if (line::same_word(name, "SESSION")) said().session_id = line::one_line(value, session_id_size_max);
+  if (line::same_word(name, "SESSION")) note_session(value);
   if (line::same_word(name, "PORT")) {
-    if (!is_number) return false;
-    said().port = number;
+    if (!number) return false;
+    said().port = *number;
   }
   if (line::same_word(name, "TTL")) {
-    if (!is_number) return false;
-    said().hops_left = static_cast<uint8_t>(std::min<uint16_t>(number, 255));
+    if (!number) return false;
+    note_hops(*number);
   }
   return true;
 }
@@ -272,7 +255,7 @@ FrontEvent Front::pass(std::string_view password) {
 }
 
 Front::Answer Front::no_password() {
-  if (!options().login_allowed) return refuse(err(privacy_required));
+  if (!options().login_allowed) return refuse(privacy_required());
   if (!offers(Mechanism::Login)) return Reply{err("USER and PASS are disabled here; use AUTH")};
   return std::nullopt;
 }
@@ -290,7 +273,7 @@ FrontEvent Front::auth(std::string_view arguments) {
     }
     return Reply{list + ".\r\n"};
   }
-  if (!options().login_allowed) return refuse(err(privacy_required));
+  if (!options().login_allowed) return refuse(privacy_required());
   Answer event = authenticate(mechanism, arguments.empty() ? std::nullopt : std::optional(arguments));
   if (!event) return Reply{err("That mechanism is not offered")};
   return *std::move(event);

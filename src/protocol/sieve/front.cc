@@ -73,12 +73,6 @@ const Front::Verb Front::verbs[] = {
     {"UNAUTHENTICATE", nullptr},
 };
 
-const Front::Verb* Front::find_verb(std::string_view name) {
-  const Verb* verb = std::find_if(std::begin(verbs), std::end(verbs),
-                                  [name](const Verb& candidate) { return line::same_word(candidate.name, name); });
-  return verb == std::end(verbs) ? nullptr : verb;
-}
-
 // RFC 5804, section 1.7 and 2.2.
 std::string Front::greeting() {
   if (options().after_starttls) return capabilities() + ok("TLS is up");
@@ -99,19 +93,18 @@ std::string Front::say_accepted(const protocol::Accepted& accepted) {
 // RFC 5804, section 1.3. It has no code for a wrong password: a NO without code is one. QUOTA speaks of scripts, so too
 // many sessions are TRYLATER's.
 std::string Front::say_refused(const protocol::Refusal& refusal) {
-  const auto refuse_with = [&](std::string_view code, std::string_view sentence) {
+  const auto refuse_with = [&](std::string_view code) {
+    const std::string_view sentence = protocol::refusal_sentence(refusal.cause);
     return say("NO", code, refusal.text.empty() ? sentence : std::string_view(refusal.text));
   };
   switch (refusal.cause) {
-    case RefusalCause::Credentials: return refuse_with({}, "Wrong user name or password");
+    case RefusalCause::Credentials:
+    case RefusalCause::NotAllowed: return refuse_with({});
     case RefusalCause::Unavailable:
-      return refuse_with("TRYLATER", "Your login cannot be served right now; please try again later");
-    case RefusalCause::NotAllowed: return refuse_with({}, "You may not log in here");
-    case RefusalCause::Limit: return refuse_with("TRYLATER", "Too many sessions of this user");
+    case RefusalCause::Limit: return refuse_with("TRYLATER");
     case RefusalCause::Passed: break;
   }
-  return refuse_with(is_passable_code(refusal.code) ? std::string_view(refusal.code) : std::string_view(),
-                     "The mail server refuses this login");
+  return refuse_with(is_passable_code(refusal.code) ? std::string_view(refusal.code) : std::string_view());
 }
 
 // RFC 5804, section 2.1: all of these are NO.
@@ -153,7 +146,7 @@ FrontEvent Front::next_command() {
 
 FrontEvent Front::understand(std::string_view command) {
   const std::string_view name = line::take_word(command);
-  const Verb* verb = find_verb(name);
+  const Verb* verb = line::find_verb(verbs, name);
   if (verb == nullptr) {
     if (is_http_method(name)) return goodbye({}, GoodbyeReason::NotThisProtocol);
     return bad(no(name.empty() ? "A command is missing" : "Unknown command"));
@@ -166,7 +159,7 @@ FrontEvent Front::understand(std::string_view command) {
 // Its octets are on their way. They must be read as the literal that they are, and the answer comes after them.
 Front::Answer Front::on_big_literal() {
   std::string_view command = reader().frame();
-  const Verb* verb = find_verb(line::take_word(command));
+  const Verb* verb = line::find_verb(verbs, line::take_word(command));
   FrontEvent event = verb != nullptr && verb->handler == nullptr ? FrontEvent(Reply{no("Log in first")})
                                                                  : bad(no("That string is too long"));
   Reply* reply = std::get_if<Reply>(&event);
@@ -213,7 +206,7 @@ FrontEvent Front::starttls(std::string_view arguments) {
 // RFC 5804, section 2.1: the mechanism, and maybe an initial response. An empty one is "", in base64 too.
 FrontEvent Front::authenticate(std::string_view arguments) {
   if (!options().login_allowed) {
-    return refuse(say("NO", "ENCRYPT-NEEDED", "Start TLS first; passwords do not cross this connection in clear"));
+    return refuse(say("NO", "ENCRYPT-NEEDED", protocol::privacy_sentence));
   }
   String mechanism, initial;
   if (!take_string(arguments, mechanism)) return bad(no("AUTHENTICATE takes the name of a mechanism, a string"));
@@ -254,14 +247,10 @@ FrontEvent Front::next_sasl_line() {
 // is no way in at all, and no list of ways.
 std::string Front::capabilities() const {
   std::string list = "\"IMPLEMENTATION\" \"Postern\"\r\n";
-  std::string mechanisms;
-  if (options().login_allowed) {
-    options().means.mechanisms.for_each_sasl([&](Mechanism mechanism) {
-      if (!mechanisms.empty()) mechanisms.push_back(' ');
-      mechanisms.append(protocol::mechanism_word(mechanism));
-    });
+  const std::string mechanisms = offered_mechanisms(" ");
+  if (!mechanisms.empty() || offers_starttls()) {
+    list.append("\"SASL\" \"").append(mechanisms, mechanisms.empty() ? 0 : 1).append("\"\r\n");
   }
-  if (!mechanisms.empty() || offers_starttls()) list.append("\"SASL\" \"").append(mechanisms).append("\"\r\n");
   if (offers_starttls()) list.append("\"STARTTLS\"\r\n");
   bool has_sieve = false;
   bool has_version = false;

@@ -29,7 +29,6 @@ class Front final : public protocol::Front {
  private:
   struct Verb;
   static const Verb verbs[];
-  static const Verb* find_verb(std::string_view name);
 
   protocol::FrontEvent next_command() override;
   // A line of SASL is a string here, and so is a challenge.

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <iterator>
 
-#include "protocol/line/literal.h"
 #include "protocol/line/word.h"
 
 namespace postern::sieve {
@@ -22,36 +21,6 @@ bool is_control(char c) {
 bool is_code_char(char c) {
   return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '/' ||
          c == '_' || c == '.';
-}
-
-// Only \" and \\ are escapes.
-bool take_quoted(std::string_view& text, String& string) {
-  bool escaped = false;
-  for (size_t i = 1; i < text.size(); ++i) {
-    const char c = text[i];
-    if (c == '\0' || c == '\r' || c == '\n') return false;
-    if (c == '"') {
-      string = {text.substr(1, i - 1), escaped};
-      text.remove_prefix(i + 1);
-      return true;
-    }
-    if (c != '\\') continue;
-    escaped = true;
-    if (++i == text.size() || (text[i] != '"' && text[i] != '\\')) return false;
-  }
-  return false;
-}
-
-bool take_literal(std::string_view& text, String& string) {
-  const size_t mark_end = text.find('}') + 1;
-  const std::optional<line::LiteralMark> mark = line::literal_at_end(text.substr(0, mark_end));
-  if (mark_end == 0 || !mark) return false;
-  std::string_view rest = text.substr(mark_end);
-  if (rest.starts_with('\r')) rest.remove_prefix(1);
-  if (!rest.starts_with('\n') || rest.size() - 1 < mark->size) return false;
-  string = {rest.substr(1, mark->size)};
-  text = rest.substr(1 + mark->size);
-  return string.raw.find('\0') == std::string_view::npos;
 }
 
 Status status_of(std::string_view word) {
@@ -82,32 +51,13 @@ bool take_code(std::string_view& text, std::string_view& code) {
   return false;
 }
 
-void append_quoted(std::string& out, std::string_view text) {
-  out.push_back('"');
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out.push_back('\\');
-    out.push_back(c);
-  }
-  out.push_back('"');
-}
-
 }  // namespace
 
 // --- Strings.
 
-std::string String::text() const {
-  std::string text;
-  text.reserve(raw.size());
-  for (size_t i = 0; i < raw.size(); ++i) {
-    if (escaped && raw[i] == '\\') ++i;
-    text.push_back(raw[i]);
-  }
-  return text;
-}
-
 bool take_string(std::string_view& text, String& string) {
-  if (text.starts_with('"')) return take_quoted(text, string);
-  if (text.starts_with('{')) return take_literal(text, string);
+  if (text.starts_with('"')) return line::take_quoted(text, string) == line::Parsed::Yes;
+  if (text.starts_with('{')) return line::take_literal(text, string) == line::Parsed::Yes;
   return false;
 }
 
@@ -122,7 +72,7 @@ bool is_nothing(std::string_view text) {
 void append_string(std::string& out, std::string_view text, LiteralForm form) {
   const size_t size = text.size() + static_cast<size_t>(std::count_if(text.begin(), text.end(),
                                                                       [](char c) { return c == '"' || c == '\\'; }));
-  if (size <= quoted_size_max) return append_quoted(out, text);
+  if (size <= quoted_size_max) return line::append_quoted(out, text);
   out.append("{").append(std::to_string(text.size()));
   out.append(form == LiteralForm::OfClient ? "+}\r\n" : "}\r\n").append(text);
 }
@@ -163,10 +113,10 @@ std::optional<Capability> parse_capability(std::string_view line) {
 
 std::string write_capability(const Capability& capability) {
   std::string line;
-  append_quoted(line, capability.name);
+  line::append_quoted(line, capability.name);
   if (capability.value) {
     line.push_back(' ');
-    append_quoted(line, *capability.value);
+    line::append_quoted(line, *capability.value);
   }
   return line;
 }

@@ -11,18 +11,14 @@
 #include <string>
 #include <string_view>
 
+#include "protocol/line/string.h"
+
 namespace postern::sieve {
 
 // Octets between the quotes. What is longer is written as a literal; whoever reads may take more.
 inline constexpr size_t quoted_size_max = 1024;
 
-// A string as it stands there.
-struct String {
-  std::string_view raw;
-  bool escaped = false;  // raw came out of quotes and holds backslashes
-
-  std::string text() const;
-};
+using line::String;
 
 // Takes a string, quoted or literal, from the front of `text`. False: there is none, it is broken, or it holds NUL.
 [[nodiscard]] bool take_string(std::string_view& text, String& string);

@@ -2,7 +2,6 @@
 #include "protocol/smtp/front.h"
 
 #include <algorithm>
-#include <charconv>
 #include <iterator>
 #include <optional>
 
@@ -26,7 +25,6 @@ using protocol::text_size_max;
 // that forgot to log in, and costs us no memory.
 constexpr uint32_t swallow_size_max = 65536;
 
-constexpr size_t session_id_size_max = 64;
 // The longest IPv6 address with its zone, and some air.
 constexpr size_t address_size_max = 64;
 
@@ -60,12 +58,6 @@ const Front::Verb Front::verbs[] = {
     {"ETRN", &Front::transaction},
 };
 
-const Front::Verb* Front::find_verb(std::string_view name) {
-  const Verb* verb = std::find_if(std::begin(verbs), std::end(verbs),
-                                  [name](const Verb& candidate) { return line::same_word(candidate.name, name); });
-  return verb == std::end(verbs) ? nullptr : verb;
-}
-
 std::string Front::greeting() {
   // After STARTTLS no greeting comes again: the mail program speaks first (RFC 3207, section 4.2).
   if (options().after_starttls) return {};
@@ -95,20 +87,17 @@ std::string Front::say_accepted(const protocol::Accepted& accepted) {
 // RFC 4954, section 6. 535 makes a mail program ask for another password, so it is only said where that would help.
 std::string Front::say_refused(const protocol::Refusal& refusal) {
   const std::string text = line::one_line(refusal.text, text_size_max);
-  const auto say = [&text](std::string_view code, std::string_view sentence) {
-    return std::string(code).append(" ").append(text.empty() ? sentence : std::string_view(text)).append("\r\n");
-  };
-  constexpr std::string_view refused = "The mail server refuses this login";
+  const std::string_view sentence = text.empty() ? protocol::refusal_sentence(refusal.cause) : std::string_view(text);
+  const auto say = [&](std::string_view code) { return std::string(code).append(" ").append(sentence).append("\r\n"); };
   switch (refusal.cause) {
-    case RefusalCause::Credentials: return say("535 5.7.8", "Wrong user name or password");
-    case RefusalCause::Unavailable:
-      return say("454 4.7.0", "Your login cannot be served right now; please try again later");
-    case RefusalCause::NotAllowed: return say("550 5.7.1", "You may not log in here");
-    case RefusalCause::Limit: return say("454 4.7.0", "Too many sessions of this user");
+    case RefusalCause::Credentials: return say("535 5.7.8");
+    case RefusalCause::Unavailable: return say("454 4.7.0");
+    case RefusalCause::NotAllowed: return say("550 5.7.1");
+    case RefusalCause::Limit: return say("454 4.7.0");
     case RefusalCause::Passed: break;
   }
-  if (is_passable_code(refusal.code)) return say(refusal.code, refused);
-  return say(refusal.code.starts_with('4') ? "454 4.7.0" : "550 5.7.0", refused);
+  if (is_passable_code(refusal.code)) return say(refusal.code);
+  return say(refusal.code.starts_with('4') ? "454 4.7.0" : "550 5.7.0");
 }
 
 std::string Front::say_failed(sasl::Failure failure) {
@@ -158,7 +147,7 @@ FrontEvent Front::next_command() {
 FrontEvent Front::understand(std::string_view command) {
   std::string_view rest = command;
   const std::string_view word = trim_end(line::take_word(rest));
-  const Verb* verb = find_verb(word);
+  const Verb* verb = line::find_verb(verbs, word);
   if (verb == nullptr) {
     if (is_http_method(word)) return goodbye({}, GoodbyeReason::NotThisProtocol);
     return bad("500 5.5.1 Unknown command\r\n");
@@ -179,10 +168,7 @@ FrontEvent Front::ehlo(std::string_view arguments) {
   }
   add("PIPELINING");
   if (offers_starttls()) add("STARTTLS");
-  std::string mechanisms;
-  options().means.mechanisms.for_each_sasl(
-      [&](Mechanism mechanism) { mechanisms.append(" ").append(protocol::mechanism_word(mechanism)); });
-  if (options().login_allowed && !mechanisms.empty()) add("AUTH" + mechanisms);
+  if (const std::string mechanisms = offered_mechanisms(" "); !mechanisms.empty()) add("AUTH" + mechanisms);
   if (options().may_name_address) add("XCLIENT ADDR PORT");
   return Reply{reply + "250 ENHANCEDSTATUSCODES\r\n"};
 }
@@ -298,16 +284,13 @@ bool Front::note_xclient(std::string_view attribute) {
     return true;
   }
   if (line::same_word(name, "PORT")) {
-    uint16_t port = 0;
-    const char* const end = value.data() + value.size();
-    const auto [stop, error] = std::from_chars(value.data(), end, port);
-    if (!unknown && (error != std::errc() || stop != end)) return false;
-    said().port = port;
+    const std::optional<uint16_t> port = line::parse_number<uint16_t>(value);
+    if (!port && !unknown) return false;
+    said().port = port.value_or(0);
     return true;
   }
   if (!line::same_word(name, "SESSION")) return false;
-  said().session_id = line::one_line(value, session_id_size_max);
-  std::erase(said().session_id, ' ');
+  note_session(value);
   return true;
 }
 

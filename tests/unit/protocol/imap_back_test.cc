@@ -5,15 +5,16 @@
 
 #include <gtest/gtest.h>
 
-#include "play.h"
+#include "conversation.h"
 
 namespace postern::imap {
 namespace {
 
 using protocol::BackIdentity;
-using protocol::BackLogin;
 using protocol::BackTlsPlan;
 using protocol::Mechanism;
+using test::login_of;
+using test::times;
 using Play = test::BackPlay<Back>;
 using std::string_literals::operator""s;
 
@@ -22,12 +23,9 @@ struct Who {
   std::string password = "secret";
   std::string master;
   std::optional<Mechanism> mechanism;
+  bool probe = false;
   bool id = false;
 };
-
-BackLogin login_of(const Who& who) {
-  return {.user = who.user, .master = who.master, .password = Secret(who.password), .mechanism = who.mechanism};
-}
 
 BackIdentity identity_of(const Who& who) {
   return {.send = who.id,
@@ -38,27 +36,12 @@ BackIdentity identity_of(const Who& who) {
           .session_id = "9f2c"};
 }
 
-struct Conversation {
-  const char* name;
-  std::string server;
-  std::string transcript;
-  Who who = {};
-};
-
-void PrintTo(const Conversation& conversation, std::ostream* out) {
-  *out << conversation.name;
-}
+using Conversation = test::BackTalk<Who>;
 
 class BackConversation : public testing::TestWithParam<Conversation> {};
 
 TEST_P(BackConversation, IsTheSameInEveryCut) {
-  const Conversation& talk = GetParam();
-  for (const auto& pieces : test::all_cuts(talk.server)) {
-    Play play(login_of(talk.who), identity_of(talk.who), BackTlsPlan::None);
-    for (const std::string_view piece : pieces)
-      play.feed(piece);
-    ASSERT_EQ(play.transcript(), talk.transcript);
-  }
+  test::expect_in_every_cut<Back>(GetParam(), identity_of(GetParam().who));
 }
 
 constexpr char login_joe[] = "P1 LOGIN \"joe\" \"secret\"\r\n";
@@ -263,7 +246,7 @@ INSTANTIATE_TEST_SUITE_P(Failures, BackConversation, testing::ValuesIn(failures)
 TEST(Back, StartsTlsAndForgetsWhatWasSaidInClear) {
   for (const char* greeting : {"* OK [CAPABILITY IMAP4rev1 STARTTLS LOGINDISABLED] hi\r\n", "* OK hi\r\n",
                                "* OK [ALERT] an injected word\r\n"}) {
-    Play play(login_of({}), {}, BackTlsPlan::StartTls);
+    Play play(login_of(Who{}), {}, BackTlsPlan::StartTls);
     play.feed(greeting);
     play.feed("P1 OK go\r\n");
     EXPECT_EQ(play.transcript(), "P1 STARTTLS\r\n<tls>");
@@ -276,7 +259,7 @@ TEST(Back, StartsTlsAndForgetsWhatWasSaidInClear) {
 
 // A master login needs to know whether AUTH=PLAIN is offered, and what was said before TLS does not count.
 TEST(Back, AsksAgainInsideTls) {
-  Play play(login_of({.master = "root"}), {}, BackTlsPlan::StartTls);
+  Play play(login_of(Who{.master = "root"}), {}, BackTlsPlan::StartTls);
   play.feed("* OK [CAPABILITY IMAP4rev1 STARTTLS AUTH=PLAIN] hi\r\n");
   play.feed("P1 OK go\r\n");
   play.back().tls_started();
@@ -288,10 +271,10 @@ TEST(Back, AsksAgainInsideTls) {
 
 TEST(Back, TakesNothingInClearBehindStartTls) {
   const std::string injected = "<failed no-tls: bytes came in clear where the TLS handshake should begin>";
-  Play glued(login_of({}), {}, BackTlsPlan::StartTls);
+  Play glued(login_of(Who{}), {}, BackTlsPlan::StartTls);
   glued.feed("* OK hi\r\nP1 OK go\r\n* OK [ALERT] x\r\n");
   EXPECT_EQ(glued.transcript(), "P1 STARTTLS\r\n" + injected);
-  Play later(login_of({}), {}, BackTlsPlan::StartTls);
+  Play later(login_of(Who{}), {}, BackTlsPlan::StartTls);
   later.feed("* OK hi\r\nP1 OK go\r\n");
   later.feed("*");
   EXPECT_EQ(later.transcript(), "P1 STARTTLS\r\n<tls>" + injected);
@@ -309,7 +292,7 @@ TEST(Back, SendsNoPasswordWithoutTheTlsThatIsWanted) {
   };
   for (const auto& [server, transcript] : servers) {
     for (const auto& pieces : test::all_cuts(server)) {
-      Play play(login_of({}), {}, BackTlsPlan::StartTls);
+      Play play(login_of(Who{}), {}, BackTlsPlan::StartTls);
       for (const std::string_view piece : pieces)
         play.feed(piece);
       EXPECT_EQ(play.transcript(), transcript);
@@ -318,7 +301,7 @@ TEST(Back, SendsNoPasswordWithoutTheTlsThatIsWanted) {
 }
 
 TEST(Back, SaysWhereTheConnectionEnded) {
-  Play play(login_of({}), {}, BackTlsPlan::None);
+  Play play(login_of(Who{}), {}, BackTlsPlan::None);
   EXPECT_EQ(play.back().closed().detail, "the mail server closed the connection before its greeting");
   play.feed("* OK hi\r\n");
   EXPECT_EQ(play.back().closed().detail, "the mail server closed the connection before its answer to the login");
@@ -327,7 +310,7 @@ TEST(Back, SaysWhereTheConnectionEnded) {
 
 // What comes after LoggedIn belongs to the mail program, also when it comes in pieces.
 TEST(Back, KeepsWhatFollowsTheLogin) {
-  Play play(login_of({}), {}, BackTlsPlan::None);
+  Play play(login_of(Who{}), {}, BackTlsPlan::None);
   play.feed("* OK hi\r\nP1 OK in\r\n* 1");
   play.feed(" EXISTS\r\n");
   EXPECT_EQ(play.transcript(), login_joe + "<in [] in><relay * 1 EXISTS\r\n>"s);

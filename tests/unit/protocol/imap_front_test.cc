@@ -5,7 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "play.h"
+#include "conversation.h"
 
 namespace postern::imap {
 namespace {
@@ -16,55 +16,21 @@ using protocol::FrontOptions;
 using protocol::Refusal;
 using protocol::RefusalCause;
 using test::Answer;
+using test::in_clear;
+using test::inside_tls;
+using test::nobody_asks;
+using test::refuse;
+using test::times;
 using testing::EndsWith;
+using Conversation = test::FrontTalk<Front>;
 using Play = test::FrontPlay<Front>;
 
-FrontOptions inside_tls() {
-  return {.hostname = "mail.example.test", .tls_active = true, .starttls_offered = true, .login_allowed = true};
-}
-FrontOptions in_clear() {
-  return {.hostname = "mail.example.test", .starttls_offered = true};
-}
-
-Answer accept(const Credentials&) {
-  return Accepted{};
-}
-Answer refuse(const Credentials&) {
-  return Refusal{RefusalCause::Credentials};
-}
-Answer nobody_asks(const Credentials& credentials) {
-  ADD_FAILURE() << "asked about " << credentials.user;
-  return Refusal{};
-}
-
 constexpr char relay_joe[] = "<LOGIN joe secret>a1 OK Logged in\r\n<relay >";
-
-std::string times(size_t count, std::string_view text) {
-  std::string all;
-  for (size_t i = 0; i < count; ++i)
-    all += text;
-  return all;
-}
-
-// `options` is inside TLS unless said otherwise; `answers` accept.
-struct Conversation {
-  const char* name;
-  std::string input;
-  std::string transcript;
-  FrontOptions options = inside_tls();
-  Play::Answers answers = accept;
-};
-
-void PrintTo(const Conversation& conversation, std::ostream* out) {
-  *out << conversation.name;
-}
 
 class FrontConversation : public testing::TestWithParam<Conversation> {};
 
 TEST_P(FrontConversation, IsTheSameInEveryCut) {
-  const Conversation& talk = GetParam();
-  EXPECT_EQ(test::front_differs<Front>(talk.options, talk.input, talk.answers, talk.transcript), std::nullopt)
-      << "expected: " << talk.transcript;
+  test::expect_in_every_cut(GetParam());
 }
 
 using std::string_literals::operator""s;

@@ -5,16 +5,16 @@
 
 #include <gtest/gtest.h>
 
-#include "play.h"
+#include "conversation.h"
 #include "protocol/sasl/base64.h"
 
 namespace postern::pop3 {
 namespace {
 
 using protocol::BackIdentity;
-using protocol::BackLogin;
 using protocol::BackTlsPlan;
 using protocol::Mechanism;
+using test::login_of;
 using Play = test::BackPlay<Back>;
 using std::string_literals::operator""s;
 
@@ -28,11 +28,6 @@ struct Who {
   bool utf8 = false;
 };
 
-BackLogin login_of(const Who& who) {
-  if (who.probe) return {.probe = true};
-  return {.user = who.user, .master = who.master, .password = Secret(who.password), .mechanism = who.mechanism};
-}
-
 BackIdentity identity_of(const Who& who) {
   return {.send = who.xclient,
           .front_address = "2001:db8::7",
@@ -43,27 +38,12 @@ BackIdentity identity_of(const Who& who) {
           .utf8 = who.utf8};
 }
 
-struct Conversation {
-  const char* name;
-  std::string server;
-  std::string transcript;
-  Who who = {};
-};
-
-void PrintTo(const Conversation& conversation, std::ostream* out) {
-  *out << conversation.name;
-}
+using Conversation = test::BackTalk<Who>;
 
 class Pop3BackConversation : public testing::TestWithParam<Conversation> {};
 
 TEST_P(Pop3BackConversation, IsTheSameInEveryCut) {
-  const Conversation& talk = GetParam();
-  for (const auto& pieces : test::all_cuts(talk.server)) {
-    Play play(login_of(talk.who), identity_of(talk.who), BackTlsPlan::None);
-    for (const std::string_view piece : pieces)
-      play.feed(piece);
-    ASSERT_EQ(play.transcript(), talk.transcript);
-  }
+  test::expect_in_every_cut<Back>(GetParam(), identity_of(GetParam().who));
 }
 
 constexpr char user[] = "USER joe\r\n";
@@ -302,7 +282,7 @@ const Conversation probes[] = {
 INSTANTIATE_TEST_SUITE_P(Probes, Pop3BackConversation, testing::ValuesIn(probes));
 
 TEST(Pop3Back, StartsTls) {
-  Play play(login_of({}), identity_of({.xclient = true}), BackTlsPlan::StartTls);
+  Play play(login_of(Who{}), identity_of({.xclient = true}), BackTlsPlan::StartTls);
   play.feed("+OK [XCLIENT] hi\r\n+OK go\r\n");
   EXPECT_EQ(play.transcript(), "STLS\r\n<tls>");
   play.back().tls_started();
@@ -312,7 +292,7 @@ TEST(Pop3Back, StartsTls) {
 }
 
 TEST(Pop3Back, ProbesInsideTls) {
-  Play play(login_of({.probe = true}), {}, BackTlsPlan::StartTls);
+  Play play(login_of(Who{.probe = true}), {}, BackTlsPlan::StartTls);
   play.feed("+OK hi\r\n+OK go\r\n");
   play.back().tls_started();
   play.feed("");
@@ -322,10 +302,10 @@ TEST(Pop3Back, ProbesInsideTls) {
 
 TEST(Pop3Back, TakesNothingInClearBehindStls) {
   const std::string injected = "<failed no-tls: bytes came in clear where the TLS handshake should begin>";
-  Play glued(login_of({}), {}, BackTlsPlan::StartTls);
+  Play glued(login_of(Who{}), {}, BackTlsPlan::StartTls);
   glued.feed("+OK hi\r\n+OK go\r\n+OK\r\n");
   EXPECT_EQ(glued.transcript(), "STLS\r\n" + injected);
-  Play later(login_of({}), {}, BackTlsPlan::StartTls);
+  Play later(login_of(Who{}), {}, BackTlsPlan::StartTls);
   later.feed("+OK hi\r\n+OK go\r\n");
   later.feed("+");
   EXPECT_EQ(later.transcript(), "STLS\r\n<tls>" + injected);
@@ -339,7 +319,7 @@ TEST(Pop3Back, SendsNoPasswordWithoutTheTlsThatIsWanted) {
   };
   for (const auto& [server, transcript] : servers) {
     for (const auto& pieces : test::all_cuts(server)) {
-      Play play(login_of({}), {}, BackTlsPlan::StartTls);
+      Play play(login_of(Who{}), {}, BackTlsPlan::StartTls);
       for (const std::string_view piece : pieces)
         play.feed(piece);
       EXPECT_EQ(play.transcript(), transcript);
@@ -351,17 +331,17 @@ TEST(Pop3Back, SendsNoPasswordWithoutTheTlsThatIsWanted) {
 TEST(Pop3Back, SaysOnlyWhatFitsIntoXclient) {
   BackIdentity odd = identity_of({.xclient = true});
   odd.session_id = "a b";
-  Play play(login_of({}), odd, BackTlsPlan::None);
+  Play play(login_of(Who{}), odd, BackTlsPlan::None);
   play.feed("+OK [XCLIENT]\r\n");
   EXPECT_EQ(play.transcript(), "XCLIENT ADDR=2001:db8::7 PORT=4711 TTL=5\r\nUSER joe\r\n");
   odd.front_address.clear();
-  Play nameless(login_of({}), odd, BackTlsPlan::None);
+  Play nameless(login_of(Who{}), odd, BackTlsPlan::None);
   nameless.feed("+OK [XCLIENT]\r\n");
   EXPECT_EQ(nameless.transcript(), user);
 }
 
 TEST(Pop3Back, SaysWhereTheConnectionEnded) {
-  Play play(login_of({}), identity_of({.xclient = true}), BackTlsPlan::None);
+  Play play(login_of(Who{}), identity_of({.xclient = true}), BackTlsPlan::None);
   EXPECT_EQ(play.back().closed().detail, "the mail server closed the connection before its greeting");
   play.feed("+OK [XCLIENT] hi\r\n");
   EXPECT_EQ(play.back().closed().detail, "the mail server closed the connection before its answer to XCLIENT");
@@ -371,7 +351,7 @@ TEST(Pop3Back, SaysWhereTheConnectionEnded) {
 
 // What comes after LoggedIn belongs to the mail program, also when it comes in pieces.
 TEST(Pop3Back, KeepsWhatFollowsTheLogin) {
-  Play play(login_of({}), {}, BackTlsPlan::None);
+  Play play(login_of(Who{}), {}, BackTlsPlan::None);
   play.feed("+OK\r\n+OK\r\n+OK in\r\n+OK 2");
   play.feed(" 320\r\n");
   EXPECT_EQ(play.transcript(), login_joe + "<in [] in><relay +OK 2 320\r\n>"s);

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "play.h"
+#include "conversation.h"
 #include "protocol/sasl/base64.h"
 
 namespace postern::pop3 {
@@ -17,19 +17,20 @@ using protocol::Mechanism;
 using protocol::Mechanisms;
 using protocol::Refusal;
 using protocol::RefusalCause;
+using test::accept;
 using test::Answer;
+using test::in_clear;
+using test::nobody_asks;
+using test::refuse;
+using test::times;
+using Conversation = test::FrontTalk<Front>;
 using Play = test::FrontPlay<Front>;
 using std::string_literals::operator""s;
 
 FrontOptions inside_tls(std::string learned = {}) {
-  return {.hostname = "mail.example.test",
-          .tls_active = true,
-          .starttls_offered = true,
-          .login_allowed = true,
-          .learned = std::move(learned)};
-}
-FrontOptions in_clear() {
-  return {.hostname = "mail.example.test", .starttls_offered = true};
+  FrontOptions options = test::inside_tls();
+  options.learned = std::move(learned);
+  return options;
 }
 FrontOptions with(std::initializer_list<Mechanism> mechanisms) {
   FrontOptions options = inside_tls();
@@ -44,17 +45,6 @@ FrontOptions from_webmail() {
   return options;
 }
 
-Answer accept(const Credentials&) {
-  return Accepted{};
-}
-Answer refuse(const Credentials&) {
-  return Refusal{RefusalCause::Credentials};
-}
-Answer nobody_asks(const Credentials& credentials) {
-  ADD_FAILURE() << "asked about " << credentials.user;
-  return Refusal{};
-}
-
 const std::string noop = "+OK Nothing done\r\n";
 const std::string user = "+OK Now the password\r\n";
 const std::string in = "+OK Logged in\r\n<relay >";
@@ -66,32 +56,10 @@ const std::string not_offered = "-ERR That is not offered here\r\n";
 const std::string relay_joe = "<LOGIN joe secret>+OK Logged in\r\n<relay >";
 const std::string capa_tail = "RESP-CODES\r\nAUTH-RESP-CODE\r\nIMPLEMENTATION Postern\r\n";
 
-std::string times(size_t count, std::string_view text) {
-  std::string all;
-  for (size_t i = 0; i < count; ++i)
-    all += text;
-  return all;
-}
-
-// `options` is inside TLS unless said otherwise; `answers` accept.
-struct Conversation {
-  const char* name;
-  std::string input;
-  std::string transcript;
-  FrontOptions options = inside_tls();
-  Play::Answers answers = accept;
-};
-
-void PrintTo(const Conversation& conversation, std::ostream* out) {
-  *out << conversation.name;
-}
-
 class Pop3FrontConversation : public testing::TestWithParam<Conversation> {};
 
 TEST_P(Pop3FrontConversation, IsTheSameInEveryCut) {
-  const Conversation& talk = GetParam();
-  EXPECT_EQ(test::front_differs<Front>(talk.options, talk.input, talk.answers, talk.transcript), std::nullopt)
-      << "expected: " << talk.transcript;
+  test::expect_in_every_cut(GetParam());
 }
 
 const Conversation small_talk[] = {

@@ -5,14 +5,15 @@
 
 #include <gtest/gtest.h>
 
-#include "play.h"
+#include "conversation.h"
 
 namespace postern::sieve {
 namespace {
 
-using protocol::BackLogin;
 using protocol::BackTlsPlan;
 using protocol::Mechanism;
+using test::login_of;
+using test::times;
 using Play = test::BackPlay<Back>;
 using std::string_literals::operator""s;
 
@@ -24,39 +25,12 @@ struct Who {
   bool probe = false;
 };
 
-BackLogin login_of(const Who& who) {
-  if (who.probe) return {.probe = true};
-  return {.user = who.user, .master = who.master, .password = Secret(who.password), .mechanism = who.mechanism};
-}
-
-struct Conversation {
-  const char* name;
-  std::string server;
-  std::string transcript;
-  Who who = {};
-};
-
-void PrintTo(const Conversation& conversation, std::ostream* out) {
-  *out << conversation.name;
-}
+using Conversation = test::BackTalk<Who>;
 
 class SieveBackConversation : public testing::TestWithParam<Conversation> {};
 
 TEST_P(SieveBackConversation, IsTheSameInEveryCut) {
-  const Conversation& talk = GetParam();
-  for (const auto& pieces : test::all_cuts(talk.server)) {
-    Play play(login_of(talk.who), {}, BackTlsPlan::None);
-    for (const std::string_view piece : pieces)
-      play.feed(piece);
-    ASSERT_EQ(play.transcript(), talk.transcript);
-  }
-}
-
-std::string times(size_t count, std::string_view text) {
-  std::string all;
-  for (size_t i = 0; i < count; ++i)
-    all += text;
-  return all;
+  test::expect_in_every_cut<Back>(GetParam(), {});
 }
 
 std::string greeting(std::string_view mechanisms) {
@@ -244,7 +218,7 @@ INSTANTIATE_TEST_SUITE_P(Probes, SieveBackConversation, testing::ValuesIn(probes
 TEST(SieveBack, StartsTlsAndReadsTheListAgain) {
   const std::string inside = "\"SASL\" \"LOGIN\"\r\nOK \"TLS is up\"\r\n\"\"\r\n\"\"\r\nOK \"in\"\r\n";
   for (const auto& pieces : test::all_cuts(inside)) {
-    Play play(login_of({}), {}, BackTlsPlan::StartTls);
+    Play play(login_of(Who{}), {}, BackTlsPlan::StartTls);
     play.feed("\"SASL\" \"PLAIN\"\r\n\"STARTTLS\"\r\nOK\r\n");
     play.feed("OK \"begin\"\r\n");
     ASSERT_EQ(play.transcript(), "STARTTLS\r\n<tls>");
@@ -258,7 +232,7 @@ TEST(SieveBack, StartsTlsAndReadsTheListAgain) {
 
 // Nor do the mechanisms of the clear list stay where the list inside TLS has none.
 TEST(SieveBack, ForgetsTheMechanismsInClear) {
-  Play play(login_of({}), {}, BackTlsPlan::StartTls);
+  Play play(login_of(Who{}), {}, BackTlsPlan::StartTls);
   play.feed("\"SASL\" \"PLAIN\"\r\n\"STARTTLS\"\r\nOK\r\nOK\r\n");
   play.back().tls_started();
   play.feed("OK\r\n");
@@ -279,10 +253,10 @@ TEST(SieveBack, LearnsInsideTls) {
 
 TEST(SieveBack, TakesNothingInClearBehindStartTls) {
   const std::string injected = "<failed no-tls: bytes came in clear where the TLS handshake should begin>";
-  Play glued(login_of({}), {}, BackTlsPlan::StartTls);
+  Play glued(login_of(Who{}), {}, BackTlsPlan::StartTls);
   glued.feed("\"STARTTLS\"\r\nOK\r\nOK\r\n\"SASL\" \"PLAIN\"\r\n");
   EXPECT_EQ(glued.transcript(), "STARTTLS\r\n" + injected);
-  Play later(login_of({}), {}, BackTlsPlan::StartTls);
+  Play later(login_of(Who{}), {}, BackTlsPlan::StartTls);
   later.feed("\"STARTTLS\"\r\nOK\r\nOK\r\n");
   later.feed("\"");
   EXPECT_EQ(later.transcript(), "STARTTLS\r\n<tls>" + injected);
@@ -300,7 +274,7 @@ TEST(SieveBack, SendsNoPasswordWithoutTheTlsThatIsWanted) {
   };
   for (const auto& [server, transcript] : servers) {
     for (const auto& pieces : test::all_cuts(server)) {
-      Play play(login_of({}), {}, BackTlsPlan::StartTls);
+      Play play(login_of(Who{}), {}, BackTlsPlan::StartTls);
       for (const std::string_view piece : pieces)
         play.feed(piece);
       EXPECT_EQ(play.transcript(), transcript);
@@ -309,7 +283,7 @@ TEST(SieveBack, SendsNoPasswordWithoutTheTlsThatIsWanted) {
 }
 
 TEST(SieveBack, SaysWhereTheConnectionEnded) {
-  Play play(login_of({}), {}, BackTlsPlan::None);
+  Play play(login_of(Who{}), {}, BackTlsPlan::None);
   EXPECT_EQ(play.back().closed().detail, "the mail server closed the connection before the end of its greeting");
   play.feed(hello);
   EXPECT_EQ(play.back().closed().detail, "the mail server closed the connection before its answer to the login");
@@ -318,7 +292,7 @@ TEST(SieveBack, SaysWhereTheConnectionEnded) {
 
 // What comes after LoggedIn belongs to the mail program, also when it comes in pieces.
 TEST(SieveBack, KeepsWhatFollowsTheLogin) {
-  Play play(login_of({}), {}, BackTlsPlan::None);
+  Play play(login_of(Who{}), {}, BackTlsPlan::None);
   play.feed(hello + "OK \"in\"\r\n\"SIEVE");
   play.feed("\" \"\"\r\n");
   EXPECT_EQ(play.transcript(), login_joe + "<in [] in><relay \"SIEVE\" \"\"\r\n>");

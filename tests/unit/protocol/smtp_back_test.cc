@@ -5,15 +5,16 @@
 
 #include <gtest/gtest.h>
 
-#include "play.h"
+#include "conversation.h"
 
 namespace postern::smtp {
 namespace {
 
 using protocol::BackIdentity;
-using protocol::BackLogin;
 using protocol::BackTlsPlan;
 using protocol::Mechanism;
+using test::login_of;
+using test::times;
 using Play = test::BackPlay<Back>;
 using std::string_literals::operator""s;
 
@@ -31,11 +32,6 @@ struct Who {
   bool helo_is_old = false;
 };
 
-BackLogin login_of(const Who& who) {
-  if (who.probe) return {.probe = true};
-  return {.user = who.user, .master = who.master, .password = Secret(who.password), .mechanism = who.mechanism};
-}
-
 BackIdentity identity_of(const Who& who) {
   return {.send = who.send,
           .send_login = who.send_login,
@@ -49,27 +45,12 @@ BackIdentity identity_of(const Who& who) {
           .hostname = "mail.example.test"};
 }
 
-struct Conversation {
-  const char* name;
-  std::string server;
-  std::string transcript;
-  Who who = {};
-};
-
-void PrintTo(const Conversation& conversation, std::ostream* out) {
-  *out << conversation.name;
-}
+using Conversation = test::BackTalk<Who>;
 
 class SmtpBackConversation : public testing::TestWithParam<Conversation> {};
 
 TEST_P(SmtpBackConversation, IsTheSameInEveryCut) {
-  const Conversation& talk = GetParam();
-  for (const auto& pieces : test::all_cuts(talk.server)) {
-    Play play(login_of(talk.who), identity_of(talk.who), BackTlsPlan::None);
-    for (const std::string_view piece : pieces)
-      play.feed(piece);
-    ASSERT_EQ(play.transcript(), talk.transcript);
-  }
+  test::expect_in_every_cut<Back>(GetParam(), identity_of(GetParam().who));
 }
 
 const std::string greeting = "220 mx.example.test ESMTP\r\n";
@@ -80,13 +61,6 @@ const std::string in = "235 2.7.0 welcome\r\n";
 // NUL joe NUL secret.
 const std::string plain_joe = "AUTH PLAIN AGpvZQBzZWNyZXQ=\r\n";
 const std::string in_plain = "<in [AUTH PLAIN LOGIN] welcome><relay >";
-
-std::string times(size_t count, std::string_view text) {
-  std::string all;
-  for (size_t i = 0; i < count; ++i)
-    all += text;
-  return all;
-}
 
 const Conversation ways_in[] = {
     {"Plain", greeting + can_plain + in, hello + plain_joe + in_plain},
@@ -340,7 +314,7 @@ INSTANTIATE_TEST_SUITE_P(Failures, SmtpBackConversation, testing::ValuesIn(failu
 
 // What was said in clear does not count: EHLO is said again, and its list is another.
 TEST(SmtpBack, StartsTlsAndForgetsWhatWasSaidInClear) {
-  Play play(login_of({}), identity_of({}), BackTlsPlan::StartTls);
+  Play play(login_of(Who{}), identity_of({}), BackTlsPlan::StartTls);
   play.feed(greeting + "250-x\r\n250-AUTH LOGIN\r\n250-XCLIENT ADDR\r\n250 STARTTLS\r\n");
   play.feed("220 2.0.0 go\r\n");
   EXPECT_EQ(play.transcript(), hello + "STARTTLS\r\n<tls>");
@@ -362,10 +336,10 @@ TEST(SmtpBack, ProbesInsideTls) {
 
 TEST(SmtpBack, TakesNothingInClearBehindStartTls) {
   const std::string injected = "<failed no-tls: bytes came in clear where the TLS handshake should begin>";
-  Play glued(login_of({}), identity_of({}), BackTlsPlan::StartTls);
+  Play glued(login_of(Who{}), identity_of({}), BackTlsPlan::StartTls);
   glued.feed(greeting + "250-x\r\n250 STARTTLS\r\n220 go\r\n250 AUTH PLAIN\r\n");
   EXPECT_EQ(glued.transcript(), hello + "STARTTLS\r\n" + injected);
-  Play later(login_of({}), identity_of({}), BackTlsPlan::StartTls);
+  Play later(login_of(Who{}), identity_of({}), BackTlsPlan::StartTls);
   later.feed(greeting + "250-x\r\n250 STARTTLS\r\n220 go\r\n");
   later.feed("2");
   EXPECT_EQ(later.transcript(), hello + "STARTTLS\r\n<tls>" + injected);
@@ -380,14 +354,14 @@ TEST(SmtpBack, SendsNoPasswordWithoutTheTlsThatIsWanted) {
        "STARTTLS\r\n<failed no-tls: the mail server refuses STARTTLS, which its pool wants>"},
   };
   for (const auto& [server, transcript] : servers) {
-    Play play(login_of({}), identity_of({}), BackTlsPlan::StartTls);
+    Play play(login_of(Who{}), identity_of({}), BackTlsPlan::StartTls);
     play.feed(greeting + server);
     EXPECT_EQ(play.transcript(), hello + transcript);
   }
 }
 
 TEST(SmtpBack, SaysWhereTheConnectionEnded) {
-  Play play(login_of({}), identity_of({}), BackTlsPlan::None);
+  Play play(login_of(Who{}), identity_of({}), BackTlsPlan::None);
   EXPECT_EQ(play.back().closed().detail, "the mail server closed the connection before its greeting");
   play.feed(greeting);
   EXPECT_EQ(play.back().closed().detail, "the mail server closed the connection before its answer to EHLO");

@@ -5,7 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "play.h"
+#include "conversation.h"
 
 namespace postern::smtp {
 namespace {
@@ -17,16 +17,17 @@ using protocol::FrontOptions;
 using protocol::Mechanism;
 using protocol::Refusal;
 using protocol::RefusalCause;
+using test::accept;
 using test::Answer;
+using test::in_clear;
+using test::inside_tls;
+using test::nobody_asks;
+using test::refuse;
+using test::times;
+using Conversation = test::FrontTalk<Front>;
 using Play = test::FrontPlay<Front>;
 using std::string_literals::operator""s;
 
-FrontOptions inside_tls() {
-  return {.hostname = "mail.example.test", .tls_active = true, .starttls_offered = true, .login_allowed = true};
-}
-FrontOptions in_clear() {
-  return {.hostname = "mail.example.test", .starttls_offered = true};
-}
 FrontOptions webmail() {
   FrontOptions options = inside_tls();
   options.may_name_address = true;
@@ -37,24 +38,6 @@ FrontOptions with_tokens() {
   options.means.mechanisms.add(Mechanism::OAuthBearer);
   options.means.mechanisms.add(Mechanism::XOAuth2);
   return options;
-}
-
-Answer accept(const Credentials&) {
-  return Accepted{};
-}
-Answer refuse(const Credentials&) {
-  return Refusal{RefusalCause::Credentials};
-}
-Answer nobody_asks(const Credentials& credentials) {
-  ADD_FAILURE() << "asked about " << credentials.user;
-  return Refusal{};
-}
-
-std::string times(size_t count, std::string_view text) {
-  std::string all;
-  for (size_t i = 0; i < count; ++i)
-    all += text;
-  return all;
 }
 
 constexpr char ehlo[] = "EHLO client.example.test\r\n";
@@ -76,25 +59,10 @@ constexpr char no_base64[] = "501 5.5.2 That is not base64\r\n";
 constexpr char plain_joe[] = "AGpvZUBleGFtcGxlLnRlc3QAc2VjcmV0";
 constexpr char asked_joe[] = "<PLAIN joe@example.test secret>";
 
-// `options` is inside TLS unless said otherwise; `answers` accept.
-struct Conversation {
-  const char* name;
-  std::string input;
-  std::string transcript;
-  FrontOptions options = inside_tls();
-  Play::Answers answers = accept;
-};
-
-void PrintTo(const Conversation& conversation, std::ostream* out) {
-  *out << conversation.name;
-}
-
 class SmtpFrontConversation : public testing::TestWithParam<Conversation> {};
 
 TEST_P(SmtpFrontConversation, IsTheSameInEveryCut) {
-  const Conversation& talk = GetParam();
-  EXPECT_EQ(test::front_differs<Front>(talk.options, talk.input, talk.answers, talk.transcript), std::nullopt)
-      << "expected: " << talk.transcript;
+  test::expect_in_every_cut(GetParam());
 }
 
 const Conversation hellos[] = {

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include <algorithm>
 #include <charconv>
 
 namespace postern {
@@ -139,6 +140,11 @@ bool Network::contains(const Endpoint& endpoint) const {
   if (rest == 0) return true;
   const uint8_t mask = static_cast<uint8_t>(0xff << (8 - rest));
   return (endpoint.address[whole] & mask) == (base.address[whole] & mask);
+}
+
+bool any_contains(const std::vector<Network>& networks, const Endpoint& endpoint) {
+  return std::any_of(networks.begin(), networks.end(),
+                     [&](const Network& network) { return network.contains(endpoint); });
 }
 
 }  // namespace postern

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace postern {
 
@@ -46,5 +47,8 @@ struct Network {
   static std::optional<Network> parse(std::string_view text);
   bool contains(const Endpoint& endpoint) const;
 };
+
+// Whether any of the ranges has it.
+bool any_contains(const std::vector<Network>& networks, const Endpoint& endpoint);
 
 }  // namespace postern

@@ -144,7 +144,7 @@ absl::StatusOr<std::shared_ptr<const session::Setup>> build_setup(const config::
     own = *std::move(front);
   }
   for (const session::PoolOptions& options : config.session.pools) {
-    session::Pool pool{options, nullptr};
+    session::Pool pool{options, nullptr, session::view_of(options)};
     // A pool in clear that names its CA says so for the users whose route asks for TLS.
     if (options.tls != auth::BackTls::None || !options.tls_ca.empty() || !options.tls_pins.empty()) {
       absl::StatusOr<std::unique_ptr<tls::BackContext>> back = build_back(options, config);

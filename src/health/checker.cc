@@ -98,11 +98,11 @@ void Checker::begin_checks(Instant now) {
     const bool looking = std::any_of(pool.options.members.begin(), pool.options.members.end(), [&](const auto& member) {
       return !member.address && resolver_.is_busy(member.host);
     });
-    if (state.resolving && !looking) begin_check(pool, state, now);
+    if (state.resolving && !looking) begin_check(pool, state);
   }
 }
 
-void Checker::begin_check(const session::Pool& pool, PoolState& state, Instant) {
+void Checker::begin_check(const session::Pool& pool, PoolState& state) {
   state.resolving = false;
   const auto endpoints = endpoints_of(pool.options);
   absl::flat_hash_map<Endpoint, Member> members;

@@ -66,7 +66,7 @@ class Checker {
   void run();
   void take_setup();
   void begin_checks(Instant now);
-  void begin_check(const session::Pool& pool, PoolState& state, Instant now);
+  void begin_check(const session::Pool& pool, PoolState& state);
   void launch_probes(Instant now);
   void wait(Instant now);
   void end_probes(Instant now);

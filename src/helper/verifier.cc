@@ -33,8 +33,7 @@ Decision unavailable(std::string why) {
 bool may_come_from(const Route& route, std::string_view address) {
   if (route.allowed_nets.empty()) return true;
   const std::optional<Endpoint> client = Endpoint::parse(address, 1);
-  return client && std::any_of(route.allowed_nets.begin(), route.allowed_nets.end(),
-                               [&](const Network& net) { return net.contains(*client); });
+  return client && any_contains(route.allowed_nets, *client);
 }
 
 // What the mail server should hear: the source's name for the user, and else the one that the source has vouched for,
@@ -57,10 +56,16 @@ Decision Verifier::verify(const postern_question& question) {
     passwords_.verify_nobody(view(question.password));
     return reject(POSTERN_REASON_CREDENTIALS, "no user name");
   }
-  return decide(question, folded(view(question.user)));
+  const std::string user = folded(view(question.user));
+  std::optional<Decision> decision =
+      ask_sources(user, [&](Entry entry) { return judge(std::move(entry), question, user); });
+  if (decision) return *std::move(decision);
+  passwords_.verify_nobody(view(question.password));
+  return reject(POSTERN_REASON_CREDENTIALS, "unknown user");
 }
 
-Decision Verifier::decide(const postern_question& question, const std::string& user) {
+// From the first source that knows the user, or cannot say; nothing: nobody knows him.
+std::optional<Decision> Verifier::ask_sources(const std::string& user, const std::function<Decision(Entry)>& judge) {
   for (const std::unique_ptr<Source>& source : sources_) {
     Lookup lookup = source->find(user);
     if (std::holds_alternative<UnknownUser>(lookup)) continue;
@@ -68,13 +73,12 @@ Decision Verifier::decide(const postern_question& question, const std::string& u
     if (auto* failure = std::get_if<SourceFailure>(&lookup)) {
       decision = unavailable(std::move(failure->text));
     } else {
-      decision = judge(std::get<Entry>(std::move(lookup)), question, user);
+      decision = judge(std::get<Entry>(std::move(lookup)));
     }
     decision.source = source->name();
     return decision;
   }
-  passwords_.verify_nobody(view(question.password));
-  return reject(POSTERN_REASON_CREDENTIALS, "unknown user");
+  return std::nullopt;
 }
 
 // The password comes first: what else there is to say is for the user's own ears.
@@ -90,22 +94,14 @@ Decision Verifier::judge(Entry entry, const postern_question& question, const st
 Decision Verifier::keys(const postern_question& question) {
   if (!is_user_name(view(question.user))) return reject(POSTERN_REASON_CREDENTIALS, "no user name");
   const std::string user = folded(view(question.user));
-  for (const std::unique_ptr<Source>& source : sources_) {
-    Lookup lookup = source->find(user);
-    if (std::holds_alternative<UnknownUser>(lookup)) continue;
-    Decision decision;
-    if (auto* failure = std::get_if<SourceFailure>(&lookup)) {
-      decision = unavailable(std::move(failure->text));
-    } else if (std::optional<ScramKeys> keys = Passwords::scram_keys(std::get<Entry>(lookup).hash.reveal())) {
-      decision = admit(std::get<Entry>(std::move(lookup)), question, user);
-      if (decision.result == POSTERN_OK) decision.scram = std::move(keys);
-    } else {
-      decision = reject(POSTERN_REASON_CREDENTIALS, "the password is not stored as {SCRAM-SHA-256}");
-    }
-    decision.source = source->name();
-    return decision;
-  }
-  return reject(POSTERN_REASON_CREDENTIALS, "unknown user");
+  std::optional<Decision> decision = ask_sources(user, [&](Entry entry) {
+    std::optional<ScramKeys> keys = Passwords::scram_keys(entry.hash.reveal());
+    if (!keys) return reject(POSTERN_REASON_CREDENTIALS, "the password is not stored as {SCRAM-SHA-256}");
+    Decision admitted = admit(std::move(entry), question, user);
+    if (admitted.result == POSTERN_OK) admitted.scram = std::move(keys);
+    return admitted;
+  });
+  return decision ? *std::move(decision) : reject(POSTERN_REASON_CREDENTIALS, "unknown user");
 }
 
 Decision Verifier::admit(Entry entry, const postern_question& question, const std::string& user) {

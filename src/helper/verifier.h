@@ -3,6 +3,7 @@
 // wrong password ends it, and a source that cannot say ends it too, because it might have known better.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -39,7 +40,7 @@ class Verifier {
   const std::vector<std::unique_ptr<Source>>& sources() const { return sources_; }
 
  private:
-  Decision decide(const postern_question& question, const std::string& user);
+  std::optional<Decision> ask_sources(const std::string& user, const std::function<Decision(Entry)>& judge);
   // Of a user whose source has been found.
   Decision judge(Entry entry, const postern_question& question, const std::string& user);
   // The password, or its proof, is right: what else there is to say.

@@ -81,7 +81,9 @@ struct BackIdentity {
   std::string local_address;  // the address it connected to
   uint16_t local_port = 0;
   std::string session_id;
-  uint8_t hops_left = 5;  // IMAP ID x-proxy-ttl: how many proxies may still follow
+  // IMAP ID x-proxy-ttl, POP3 XCLIENT TTL: how many proxies may still follow. Where no proxy came before, this many are
+  // enough for any site, and few enough to end the loop of those that ask each other.
+  uint8_t hops_left = 5;
   // What the mail program said of itself in its dialect.
   std::string helo;          // SMTP: EHLO's or HELO's argument, as it was sent; fit for a line
   bool helo_is_old = false;  // it said HELO

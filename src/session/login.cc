@@ -48,8 +48,6 @@ protocol::Refusal refusal_of(auth::Reject& reject) {
 
 // How long a wrong proof waits for its answer: it is the gate that finds it out, so no helper says a delay.
 constexpr Duration proof_delay = std::chrono::seconds(2);
-// A mail program's way through proxies that ask each other is a loop at some point.
-constexpr uint8_t hops_max = 5;
 
 // The login state's heavy half moves from one state to the next.
 template <typename From>
@@ -103,7 +101,7 @@ auth::Question Session::make_question(const Login& login) const {
   question.client = front_endpoint_;
   question.local = local_endpoint_;
   question.listener = listener().name;
-  question.tls = front_.channel ? std::string(front_.channel.version()) : login.tls.version;
+  question.tls = tls_version(login);
   question.sni = login.tls.sni;
   question.session_id = id_text();
   question.back_ports = back_ports(dialect_);
@@ -189,7 +187,7 @@ void Session::refuse(const protocol::Refusal& refusal, Instant now, std::string_
   line.add("user", login->credentials.user)
       .add("mechanism", protocol::mechanism_word(login->credentials.mechanism))
       .add("protocol", protocol_word())
-      .add("tls", front_.channel ? front_.channel.version() : std::string_view("none"))
+      .add("tls", tls_word())
       .add("reason", refusal_word(refusal.cause));
   const std::string_view text = why.empty() ? std::string_view(refusal.text) : why;
   if (!text.empty()) line.say(text);
@@ -218,12 +216,20 @@ const Pool* Session::pool_of(const auth::Route& route) const {
   return setup_->pool(route.pool.empty() ? listener_pool() : route.pool);
 }
 
-PoolView Session::view(const Pool& pool) const {
+const PoolView& Session::view(const Pool& pool) const {
   if (surroundings_.views != nullptr) {
     const auto found = surroundings_.views->find(pool.options.name);
     if (found != surroundings_.views->end()) return found->second;
   }
-  return view_of(pool.options);
+  return pool.view;
+}
+
+const std::string& Session::back_user(const Login& login) const {
+  return login.route.user.empty() ? login.credentials.user : login.route.user;
+}
+
+std::string_view Session::tls_version(const Login& login) const {
+  return front_.channel ? front_.channel.version() : std::string_view(login.tls.version);
 }
 
 // Whether the gate can log in at the mail server with what it has; if not, says why.
@@ -257,7 +263,7 @@ void Session::choose_route(auth::Route route, Instant now) {
   if (login.pool == nullptr && login.route.pool.empty() && !login.route.backs.empty()) login.pool = &usual;
   if (!is_route_usable(login)) return refuse({}, now);
   if (login.credentials.user.empty()) login.credentials.user = login.route.user;
-  const std::string& user = login.route.user.empty() ? login.credentials.user : login.route.user;
+  const std::string& user = back_user(login);
   if (login.route.sessions_max != 0) {
     if (!surroundings_.counts->take_user(user, login.route.sessions_max)) {
       return refuse({.cause = protocol::RefusalCause::Limit}, now);
@@ -338,7 +344,7 @@ void Session::connected(Instant now) {
 protocol::BackLogin Session::back_login(const Login& login) const {
   const protocol::Credentials& credentials = login.credentials;
   protocol::BackLogin back;
-  back.user = !login.route.user.empty() ? login.route.user : credentials.user;
+  back.user = back_user(login);
   back.master = login.route.master_user;
   if (!login.route.mechanism.empty()) {
     back.mechanism =
@@ -365,7 +371,7 @@ protocol::BackIdentity Session::identity(const Login& login) const {
   identity.local_address = local_endpoint_.address_text();
   identity.local_port = local_endpoint_.port;
   identity.session_id = id_text();
-  identity.hops_left = static_cast<uint8_t>(login.front->heard().hops_left.value_or(hops_max + 1) - 1);
+  if (const auto hops_left = login.front->heard().hops_left) identity.hops_left = static_cast<uint8_t>(*hops_left - 1);
   identity.hostname = setup_->options.hostname;
   login.front->describe(identity);
   return identity;
@@ -381,9 +387,9 @@ void Session::say_proxy_header(const Login& login) {
   } else if (version == ProxyHeader::V2) {
     proxy_header::Told told;
     told.sni = login.tls.sni;
-    told.tls_version = front_.channel ? std::string(front_.channel.version()) : login.tls.version;
-    told.tls_cipher = front_.channel ? std::string(front_.channel.cipher()) : std::string();
-    told.user = !login.route.user.empty() ? login.route.user : login.credentials.user;
+    told.tls_version = tls_version(login);
+    if (front_.channel) told.tls_cipher = front_.channel.cipher();
+    told.user = back_user(login);
     told.session_id = id_text();
     back_.out.append(surroundings_.pool, proxy_header::write_v2(front_endpoint_, local_endpoint_, told));
   }
@@ -515,7 +521,7 @@ void Session::begin_relay(const protocol::Accepted& accepted, Instant now) {
       .add("protocol", protocol_word())
       .add("local", local_endpoint_.text())
       .add("back", back_endpoint_.text())
-      .add("tls", front_.channel ? front_.channel.version() : std::string_view("none"));
+      .add("tls", tls_word());
   if (front_.channel) line.add("cipher", front_.channel.cipher());
   line.add("listener", listener().name);
   if (back_.channel) {

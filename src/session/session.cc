@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "base/check.h"
 #include "session/dialects.h"
 #include "tls/digest.h"
@@ -26,8 +27,8 @@ constexpr Duration finish_timeout = std::chrono::seconds(2);
 constexpr std::string_view no_protocol_alert("\x15\x03\x03\x00\x02\x02\x78", 7);
 
 const sasl::Primitives primitives{
-    [](std::string_view text) { return tls::sha256(text); },
-    [](std::string_view key, std::string_view text) { return tls::hmac_sha256_text(key, text); },
+    tls::sha256,
+    tls::hmac_sha256,
     [](std::span<char> bytes) { tls::random_bytes(bytes.data(), bytes.size()); },
     [] {
       static const std::string pepper = [] {
@@ -126,10 +127,7 @@ void Session::begin(bool over_limit, Instant now) {
     return finish(EndReason::SessionLimit, now);
   }
   if (!listener().proxy_protocol) return begin_front({});
-  const auto& trusted = listener().trusted;
-  const bool is_trusted =
-      std::any_of(trusted.begin(), trusted.end(), [&](const Network& net) { return net.contains(front_endpoint_); });
-  if (!is_trusted) {
+  if (!any_contains(listener().trusted, front_endpoint_)) {
     log(Severity::Warning, "proxy-header")
         .add("reason", "not-trusted")
         .say("this address is not in the listener's `trusted` networks");
@@ -320,8 +318,7 @@ protocol::FrontOptions Session::front_options(const FrontTlsFacts& tls) const {
   options.login_allowed = tls_active || listener().login_without_tls;
   options.means = means(tls);
   options.learned = learned();
-  options.may_name_address = std::any_of(listener().webmail.begin(), listener().webmail.end(),
-                                         [&](const Network& net) { return net.contains(front_endpoint_); });
+  options.may_name_address = any_contains(listener().webmail, front_endpoint_);
   options.line_size = limits().line_size;
   options.literal_size = limits().literal_size;
   options.bad_commands = limits().bad_commands;
@@ -331,10 +328,7 @@ protocol::FrontOptions Session::front_options(const FrontTlsFacts& tls) const {
 
 // What the mail servers can do, as far as it is known before the user is.
 std::string Session::learned() const {
-  std::string lines;
-  for (const std::string& capability : listener().capabilities)
-    lines.append(lines.empty() ? "" : "\n").append(capability);
-  if (!lines.empty()) return lines;
+  if (!listener().capabilities.empty()) return absl::StrJoin(listener().capabilities, "\n");
   const Pool* const pool = setup_->pool(listener_pool());
   return pool == nullptr ? std::string() : view(*pool).learned;
 }

@@ -161,7 +161,14 @@ class Session {
   void begin_relay(const protocol::Accepted& accepted, Instant now);
   const Pool* pool_of(const auth::Route& route) const;
   const std::string& listener_pool() const;
-  PoolView view(const Pool& pool) const;
+  // What is known of the pool now; valid until the health checks' next word.
+  const PoolView& view(const Pool& pool) const;
+  // The user's name at the mail server.
+  const std::string& back_user(const Login& login) const;
+  // Of the mail program's TLS, here or at a load balancer; empty: there is none.
+  std::string_view tls_version(const Login& login) const;
+  // For the log: of the TLS that ends here.
+  std::string_view tls_word() const { return front_.channel ? front_.channel.version() : std::string_view("none"); }
   void release_counts();
   protocol::BackIdentity identity(const Login& login) const;
   protocol::BackLogin back_login(const Login& login) const;

@@ -9,7 +9,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "auth/options.h"
-#include "session/options.h"
+#include "session/pool_view.h"
 #include "tls/context.h"
 
 namespace postern::session {
@@ -17,6 +17,7 @@ namespace postern::session {
 struct Pool {
   PoolOptions options;
   std::unique_ptr<tls::BackContext> tls;  // present when any member may be reached through TLS
+  PoolView view;                          // before any health check
 };
 
 struct Setup {

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "tls/digest.h"
 
-#include <bit>
-
 #include "tls/library.h"
 
 namespace postern::tls {
@@ -32,15 +30,11 @@ std::array<uint8_t, 32> hmac_sha256(std::string_view key, std::string_view bytes
   return digest;
 }
 
-std::array<char, 32> hmac_sha256_text(std::string_view key, std::string_view bytes) {
-  return std::bit_cast<std::array<char, 32>>(hmac_sha256(key, bytes));
-}
-
-std::array<char, 32> sha256(std::string_view bytes) {
+std::array<uint8_t, 32> sha256(std::string_view bytes) {
   std::array<uint8_t, 32> digest;
   CHECK(wc_Sha256Hash(reinterpret_cast<const byte*>(bytes.data()), static_cast<word32>(bytes.size()), digest.data()) ==
         0);
-  return std::bit_cast<std::array<char, 32>>(digest);
+  return digest;
 }
 
 std::string digest(Hash hash, std::string_view bytes) {

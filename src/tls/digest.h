@@ -11,9 +11,9 @@ namespace postern::tls {
 
 std::array<uint8_t, 32> hmac_sha256(std::string_view key, std::string_view bytes);
 
-// The same as bytes of text, and SHA-256 itself (FIPS 180-4).
-std::array<char, 32> hmac_sha256_text(std::string_view key, std::string_view bytes);
-std::array<char, 32> sha256(std::string_view bytes);
+// FIPS 180-4.
+std::array<uint8_t, 32> sha256(std::string_view bytes);
+
 enum class Hash : uint8_t { Sha256, Sha384, Sha512 };
 // The digest as bytes.
 std::string digest(Hash hash, std::string_view bytes);

@@ -16,7 +16,7 @@ constexpr size_t nonce_size_max = 256;
 constexpr size_t salt_octets = 16;
 
 std::string_view view(const Sha256& digest) {
-  return {digest.data(), digest.size()};
+  return {reinterpret_cast<const char*>(digest.data()), digest.size()};
 }
 
 // "r=abc" of a list that is separated by commas; moves `message` behind it.
@@ -124,7 +124,7 @@ Scram::Proof Scram::last(std::string_view message) {
   const Sha256 signature = primitives_.hmac_sha256(stored_key_.reveal(), signed_text);
   std::string client_key(sha256_size, '\0');
   for (size_t i = 0; i < sha256_size; ++i)
-    client_key[i] = static_cast<char>(proof[i] ^ signature[i]);
+    client_key[i] = static_cast<char>(static_cast<uint8_t>(proof[i]) ^ signature[i]);
   wipe(proof);
   const bool right = Secret(view(primitives_.sha256(client_key))) == stored_key_;
   wipe(client_key);

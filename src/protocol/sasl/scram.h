@@ -6,6 +6,7 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -17,7 +18,7 @@
 namespace postern::sasl {
 
 inline constexpr size_t sha256_size = 32;
-using Sha256 = std::array<char, sha256_size>;
+using Sha256 = std::array<uint8_t, sha256_size>;
 
 // The arithmetic of another folder (tls/), lent to this one.
 struct Primitives {

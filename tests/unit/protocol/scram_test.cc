@@ -46,7 +46,7 @@ std::string_view pepper() {
 constexpr Primitives primitives{sha256, hmac_sha256, not_random, pepper};
 
 std::string text_of(const Sha256& digest) {
-  return {digest.data(), digest.size()};
+  return {reinterpret_cast<const char*>(digest.data()), digest.size()};
 }
 
 std::string decoded(std::string_view base64) {

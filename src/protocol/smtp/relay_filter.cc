@@ -20,6 +20,8 @@ constexpr size_t eager_size = 3;
 // Private words begin with X (RFC 5321, section 4.1.5), and nobody has one that ends there. It is short so that a flood of
 // bad lines does not grow on its way. It may stand behind the beginning of a verb, which then is none either.
 constexpr std::string_view refused_word = "X\r\n";
+// Behind the refused word: the mail server says 221 and hangs up.
+constexpr std::string_view last_word = "QUIT\r\n";
 
 bool is_letter(char c) {
   return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
@@ -90,6 +92,7 @@ void RelayFilter::from_front(std::string_view bytes, std::string& to_back) {
       case Front::Data: data_bytes(bytes, to_back); break;
       case Front::Chunk:
       case Front::DroppedChunk: chunk_bytes(bytes, to_back); break;
+      case Front::Lost: return;
     }
   }
 }
@@ -105,6 +108,7 @@ void RelayFilter::command_bytes(std::string_view& bytes, std::string& to_back) {
 
   pass_eagerly(line, to_back);
   if (line.size() > command_size_max || !may_pass(line)) {
+    if (line::same_word(letters_of(line), "BDAT")) return give_up(to_back);
     front_ = Front::Refusing;
     release(front_bytes_);
     if (is_whole) refuse(to_back);
@@ -178,12 +182,12 @@ void RelayFilter::pass(std::string_view line, std::string& to_back) {
   front_ = Front::Waiting;
 }
 
-// The size goes on as we have read it. Where it cannot be read, the mail server must not see it at all; what comes behind
-// it is then read as commands, like any.
+// The size goes on as we have read it.
 void RelayFilter::pass_chunk(std::string_view line, std::string& to_back) {
   constexpr size_t verb_size = 4;
   const std::optional<Chunk> chunk = parse_chunk(trim(line.substr(verb_size)));
-  if (!chunk || !chunking_) {
+  if (!chunk) return give_up(to_back);
+  if (!chunking_) {
     refuse(to_back);
   } else {
     to_back.append(line.substr(passed_, verb_size - passed_)).append(" ").append(std::to_string(chunk->size));
@@ -192,7 +196,7 @@ void RelayFilter::pass_chunk(std::string_view line, std::string& to_back) {
     passed_ = 0;
     release(front_bytes_);
   }
-  if (!chunk || chunk->size == 0) return;
+  if (chunk->size == 0) return;
   chunk_left_ = chunk->size;
   front_ = chunking_ ? Front::Chunk : Front::DroppedChunk;
 }
@@ -203,6 +207,14 @@ void RelayFilter::refuse(std::string& to_back) {
   passed_ = 0;
   release(front_bytes_);
   front_ = Front::Command;
+}
+
+// Without a size that can be read, nobody can say where BDAT's octets end and the next command begins.
+void RelayFilter::give_up(std::string& to_back) {
+  refuse(to_back);
+  to_back.append(last_word);
+  ++outstanding_;
+  front_ = Front::Lost;
 }
 
 void RelayFilter::chunk_bytes(std::string_view& bytes, std::string& to_back) {

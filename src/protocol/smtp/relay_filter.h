@@ -23,7 +23,8 @@
 // Whether a 354 is DATA's, and which reply is EHLO's (it loses STARTTLS, AUTH and X...), is known by counting. DATA, EHLO
 // and HELO end a group of commands (RFC 2920, section 3.1), so what comes behind them is held back until the reply is
 // here. BDAT's octets follow at once (RFC 3030, section 2): they pass unseen where the mail server said CHUNKING, and are
-// thrown away where it did not, since it would take them for commands.
+// thrown away where it did not, since it would take them for commands. A BDAT without a size that can be read ends the
+// session: the mail server is asked to say goodbye, and nothing behind it reaches anybody.
 //
 // Pure like the dialects, and small: at rest it holds no memory but itself.
 #pragma once
@@ -68,6 +69,7 @@ class RelayFilter {
     Data,          // a message
     Chunk,         // the octets behind BDAT
     DroppedChunk,  // the same, but nobody gets them
+    Lost,          // nobody knows what the next octet is: all is thrown away
   };
   enum class Awaited : uint8_t { Data, Ehlo, Helo };
   // In a message: what the last bytes were. A dot and what follows it are held back by these, not in memory.
@@ -95,6 +97,7 @@ class RelayFilter {
   void pass(std::string_view line, std::string& to_back);
   void pass_chunk(std::string_view line, std::string& to_back);
   void refuse(std::string& to_back);
+  void give_up(std::string& to_back);
 
   void filter_reply_line(std::string& to_front);
   void say_held_line(char separator, std::string& to_front);

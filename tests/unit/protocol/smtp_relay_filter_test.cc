@@ -39,6 +39,12 @@ Turn server(const std::string& bytes) {
   return server(bytes, bytes);
 }
 
+// Behind this command nothing is the mail program's any more, and the mail server is asked to hang up.
+std::vector<Turn> lost(const std::string& command, const std::string& refused = "BDAX\r\n") {
+  return {program(command + "NOOP\r\nMAIL FROM:<>\r\n", refused + "QUIT\r\n"), program("RSET\r\n", ""),
+          server("500 what\r\n221 bye\r\n")};
+}
+
 struct Conversation {
   const char* name;
   std::vector<Turn> turns;
@@ -276,10 +282,14 @@ const Conversation chunks[] = {
       server(times(6, ok))}},
     {"BlanksBehindIt", {program("BDAT 3 LAST \t\r\nabcNOOP\n", "BDAT 3 LAST\r\nabcNOOP\r\n")}},
     {"BlanksBeforeIt", {program("BDAT \t3\r\nabc", "BDAT 3\r\nabc")}},
-    // What is not read in one way only does not reach the mail server, and its octets are commands.
-    {"Unclear",
-     {program("BDAT 010\r\nBDAT -1\r\nBDAT 4294967301\r\nBDAT\r\nBDAT 3 x\r\nXCLIENT A=1\r\n",
-              times(5, "BDAX\r\n") + "X\r\n")}},
+    // What is not read in one way only does not reach the mail server, and nobody can say where its octets end.
+    {"OctalSize", lost("BDAT 010\r\n")},
+    {"NegativeSize", lost("BDAT -1\r\n")},
+    {"SizeBeyondTheLimit", lost("BDAT 4294967301\r\n")},
+    {"NoSize", lost("bdat\r\n", "bdaX\r\n")},
+    {"NotLast", lost("BDAT 3 x\r\n")},
+    {"ControlInTheSize", lost("BDAT 3\x01\r\n")},
+    {"SizeWithoutABlank", lost("BDAT3\r\n")},
     // Here the octets would be commands to the mail server.
     {"NotAnnounced",
      {program("BDAT 13\r\nXCLIENT A=1\r\nNOOP\r\n", "BDAX\r\nNOOP\r\n"), server("500 what\r\n" + ok)},

@@ -26,6 +26,10 @@ std::string_view failure_word(BackFailure failure) {
   return "";
 }
 
+bool concerns_every_login(BackFailure failure) {
+  return failure != BackFailure::NoMechanism && failure != BackFailure::Bad;
+}
+
 Back::Back(BackLogin login, BackIdentity identity, BackTlsPlan tls)
     : login_(std::move(login)), identity_(std::move(identity)), tls_(tls) {
   // A master who logs in as himself is no master.

@@ -62,6 +62,9 @@ enum class BackFailure : uint8_t {
 
 // A word for logs and counters: "garbage", "bye", ...
 std::string_view failure_word(BackFailure failure);
+// False: another user's login may well succeed there, since it is this one's name, mechanism or promise that the mail
+// server could not do with. A mail server must not count as down for it, or one user could take it from all.
+bool concerns_every_login(BackFailure failure);
 
 struct Failed {
   BackFailure failure = BackFailure::Garbage;

@@ -49,18 +49,12 @@ protocol::Refusal refusal_of(auth::Reject& reject) {
 // How long a wrong proof waits for its answer: it is the gate that finds it out, so no helper says a delay.
 constexpr Duration proof_delay = std::chrono::seconds(2);
 
-// The login state's heavy half moves from one state to the next.
-template <typename From>
-std::unique_ptr<Login> take_login(State& state) {
-  return std::move(std::get<From>(state).login);
-}
-
 }  // namespace
 
 // ---- The verdict ---------------------------------------------------------------------------------------------------
 
 void Session::begin_verifying(protocol::Credentials credentials, Instant now) {
-  std::unique_ptr<Login> login = take_login<LoggingIn>(state_);
+  std::unique_ptr<Login> login = take_login();
   login->credentials = std::move(credentials);
   login->last_refusal.reset();
   note_said(*login);
@@ -113,13 +107,13 @@ void Session::answered(auth::Verdict verdict, Instant now) {
   if (verifying == nullptr || verifying->question) return;
   if (verifying->login->wants_keys) return take_keys(std::move(verdict), now);
   if (auto* accept = std::get_if<auth::Accept>(&verdict)) {
-    enter(Connecting{take_login<Verifying>(state_)});
+    enter(Connecting{take_login()});
     return choose_route(std::move(accept->route), now);
   }
   if (auto* reject = std::get_if<auth::Reject>(&verdict)) {
     const protocol::Refusal refusal = refusal_of(*reject);
     if (reject->delay <= Duration::zero()) return refuse(refusal, now);
-    enter(Delaying{take_login<Verifying>(state_), std::make_unique<protocol::Refusal>(refusal)});
+    enter(Delaying{take_login(), std::make_unique<protocol::Refusal>(refusal)});
     deadline_ = std::min(login_deadline_, now + reject->delay);
     return;
   }
@@ -130,7 +124,7 @@ void Session::answered(auth::Verdict verdict, Instant now) {
 // ---- SCRAM: first the keys, then the proof, and only then the way to the mail server -------------------------------
 
 void Session::ask_for_keys(const protocol::WantsKeys& wanted) {
-  std::unique_ptr<Login> login = take_login<LoggingIn>(state_);
+  std::unique_ptr<Login> login = take_login();
   login->credentials = protocol::Credentials{wanted.mechanism, wanted.user, {}, {}};
   login->wants_keys = true;
   login->scram_route.reset();
@@ -143,7 +137,7 @@ void Session::ask_for_keys(const protocol::WantsKeys& wanted) {
 void Session::take_keys(auth::Verdict verdict, Instant now) {
   std::get<Verifying>(state_).login->wants_keys = false;
   if (const auto* not_now = std::get_if<auth::NotNow>(&verdict)) return refuse({}, now, not_now->text);
-  std::unique_ptr<Login> login = take_login<Verifying>(state_);
+  std::unique_ptr<Login> login = take_login();
   auto* accept = std::get_if<auth::Accept>(&verdict);
   if (accept != nullptr && !accept->scram) {
     log(Severity::Notice, "scram")
@@ -162,7 +156,7 @@ void Session::take_proof(Instant now) {
   if (login.credentials.proof_wrong || !login.scram_route) {
     auto refusal = std::make_unique<protocol::Refusal>();
     refusal->cause = protocol::RefusalCause::Credentials;
-    enter(Delaying{take_login<Connecting>(state_), std::move(refusal)});
+    enter(Delaying{take_login(), std::move(refusal)});
     deadline_ = std::min(login_deadline_, now + proof_delay);
     return;
   }
@@ -172,15 +166,7 @@ void Session::take_proof(Instant now) {
 
 // The attempt ends with a no; the mail program may try again.
 void Session::refuse(const protocol::Refusal& refusal, Instant now, std::string_view why) {
-  std::unique_ptr<Login> login = std::visit(
-      [](auto& state) -> std::unique_ptr<Login> {
-        if constexpr (requires { state.login; }) {
-          return std::move(state.login);
-        } else {
-          return nullptr;
-        }
-      },
-      state_);
+  std::unique_ptr<Login> login = take_login();
   const bool temporary = refusal.cause == protocol::RefusalCause::Unavailable;
   (temporary ? surroundings_.counters.unavailable : surroundings_.counters.refused)++;
   LogLine& line = log(temporary ? Severity::Warning : Severity::Info, "login-failed");
@@ -302,17 +288,26 @@ void Session::connect_failed(ConnectFailure failure, Instant now) {
   member_failed(connect_word(failure), "", failure != ConnectFailure::NoDescriptor, now);
 }
 
+void Session::member_failed(const protocol::Failed& failed, Instant now) {
+  member_failed(protocol::failure_word(failed.failure), failed.detail, protocol::concerns_every_login(failed.failure),
+                now);
+}
+
 // This member did not give a verdict on the user; the next one may. `is_down`: later logins should ask it last.
 void Session::member_failed(std::string_view why, std::string_view detail, bool is_down, Instant now) {
-  std::unique_ptr<Login> login =
-      std::holds_alternative<Connecting>(state_) ? take_login<Connecting>(state_) : take_login<LoggingInBack>(state_);
+  std::unique_ptr<Login> login = take_login();
   surroundings_.counters.back_failures++;
   const bool news = is_down && surroundings_.health.failed(back_endpoint_, login->pool->options.retry_after, now);
   LogLine& line = log(news ? Severity::Warning : Severity::Notice, "back-failed");
   line.add("back", back_endpoint_.text()).add("user", login->credentials.user).add("reason", why);
   if (!detail.empty()) line.say(detail);
-  login->back.reset();
   login->candidate++;
+  login->offers_session = true;
+  connect_anew(std::move(login), now);
+}
+
+void Session::connect_anew(std::unique_ptr<Login> login, Instant now) {
+  login->back.reset();
   drop_back();
   enter(Connecting{std::move(login)});
   connect_next(now);
@@ -324,237 +319,6 @@ void Session::drop_back() {
   back_.channel = tls::Channel();
   back_attempt_ = 0;
   if (std::exchange(holds_member_, false)) surroundings_.counts->release(back_endpoint_);
-}
-
-// ---- The login at the mail server ----------------------------------------------------------------------------------
-
-auth::BackTls Session::back_tls() const {
-  const Login& login = *std::get<LoggingInBack>(state_).login;
-  return login.route.tls.value_or(login.pool->options.tls);
-}
-
-void Session::connected(Instant now) {
-  if (!std::holds_alternative<Connecting>(state_)) return;
-  std::unique_ptr<Login> login = take_login<Connecting>(state_);
-  deadline_ = std::min(login_deadline_, now + login->pool->options.login_timeout);
-  enter(LoggingInBack{std::move(login)});
-  begin_back_login(now);
-}
-
-protocol::BackLogin Session::back_login(const Login& login) const {
-  const protocol::Credentials& credentials = login.credentials;
-  protocol::BackLogin back;
-  back.user = back_user(login);
-  back.master = login.route.master_user;
-  if (!login.route.mechanism.empty()) {
-    back.mechanism =
-        login.route.mechanism == "LOGIN" ? protocol::Mechanism::Login : protocol::sasl_mechanism(login.route.mechanism);
-  }
-  if (!back.master.empty()) {
-    back.password = login.route.master_password.clone();
-  } else if (login.route.password) {
-    back.password = login.route.password->clone();
-  } else {
-    back.password = credentials.password.clone();
-    // A token stays a token.
-    if (protocol::is_token(credentials.mechanism) && !back.mechanism) back.mechanism = credentials.mechanism;
-  }
-  return back;
-}
-
-protocol::BackIdentity Session::identity(const Login& login) const {
-  protocol::BackIdentity identity;
-  identity.send = login.route.xclient.value_or(login.pool->options.send_id);
-  identity.send_login = login.pool->options.xclient_login;
-  identity.front_address = front_endpoint_.address_text();
-  identity.front_port = front_endpoint_.port;
-  identity.local_address = local_endpoint_.address_text();
-  identity.local_port = local_endpoint_.port;
-  identity.session_id = id_text();
-  if (const auto hops_left = login.front->heard().hops_left) identity.hops_left = static_cast<uint8_t>(*hops_left - 1);
-  identity.hostname = setup_->options.hostname;
-  login.front->describe(identity);
-  return identity;
-}
-
-// Before everything else, TLS included, and in one write.
-void Session::say_proxy_header(const Login& login) {
-  ProxyHeader version = login.pool->options.proxy_protocol;
-  if (login.route.proxy_protocol == 1) version = ProxyHeader::V1;
-  if (login.route.proxy_protocol == 2) version = ProxyHeader::V2;
-  if (version == ProxyHeader::V1) {
-    back_.out.append(surroundings_.pool, proxy_header::write_v1(front_endpoint_, local_endpoint_));
-  } else if (version == ProxyHeader::V2) {
-    proxy_header::Told told;
-    told.sni = login.tls.sni;
-    told.tls_version = tls_version(login);
-    if (front_.channel) told.tls_cipher = front_.channel.cipher();
-    told.user = back_user(login);
-    told.session_id = id_text();
-    back_.out.append(surroundings_.pool, proxy_header::write_v2(front_endpoint_, local_endpoint_, told));
-  }
-}
-
-void Session::begin_back_login(Instant now) {
-  Login& login = *std::get<LoggingInBack>(state_).login;
-  say_proxy_header(login);
-  const auth::BackTls tls = back_tls();
-  const auto plan = tls == auth::BackTls::StartTls ? protocol::BackTlsPlan::StartTls : protocol::BackTlsPlan::None;
-  login.back = make_back(dialect_, back_login(login), identity(login), plan);
-  if (tls == auth::BackTls::Implicit && !start_back_tls(now)) return;
-  steer_back(now);
-}
-
-// The mail server's certificate must verify and bear the configured name; nothing is said in clear in its place.
-bool Session::start_back_tls(Instant now) {
-  auto& state = std::get<LoggingInBack>(state_);
-  const Login& login = *state.login;
-  const std::string& name = login.route.tls_name.empty() ? login.pool->options.tls_name : login.route.tls_name;
-  if (login.pool->tls == nullptr) {
-    member_failed("no-tls-ca",
-                  "the helper asks for TLS to this mail server, but the pool, which speaks in clear by itself, has no "
-                  "`tls_ca` to verify it by",
-                  false, now);
-    return false;
-  }
-  if (name.empty() && login.pool->tls->pins().empty()) {
-    member_failed("no-tls-name",
-                  "TLS is asked for, but neither the pool's `tls_name` nor the helper's says which name the mail "
-                  "server's certificate must bear",
-                  false, now);
-    return false;
-  }
-  const tls::BackSession former = surroundings_.back_sessions.take(*login.pool->tls, back_endpoint_.text(), name);
-  back_.channel = tls::Channel::open_back(*login.pool->tls, name, former ? &former : nullptr);
-  state.shaking_hands = true;
-  if (back_.channel && back_.channel.shake_hands({}, back_.out, surroundings_.pool) != tls::Channel::Step::Failed)
-    return true;
-  back_tls_failed(now);
-  return false;
-}
-
-void Session::back_tls_failed(Instant now) {
-  const tls::Failure failure = back_.channel.failure();
-  std::string_view detail = "the TLS handshake with the mail server failed";
-  if (failure == tls::Failure::CertificateRefused)
-    detail = "the mail server's certificate is not signed by a CA that the pool trusts (`tls_ca`), or has expired";
-  if (failure == tls::Failure::WrongName)
-    detail = "the mail server's certificate bears another name than the pool's `tls_name`";
-  if (failure == tls::Failure::NotTls) detail = "the mail server does not speak TLS on this port";
-  if (failure == tls::Failure::PinMismatch) detail = "the mail server's key is none of the pool's `tls_pins`";
-  // It may have been the session that was offered.
-  surroundings_.back_sessions.forget(back_endpoint_.text());
-  member_failed(tls::failure_word(failure), detail, true, now);
-}
-
-void Session::take_back_login(std::span<const char> bytes, Instant now) {
-  if (std::get<LoggingInBack>(state_).shaking_hands) {
-    shake_back_hands(bytes, now);
-    if (!std::holds_alternative<LoggingInBack>(state_) || std::get<LoggingInBack>(state_).shaking_hands) return;
-  }
-  protocol::Back& back = *std::get<LoggingInBack>(state_).login->back;
-  if (!back_.channel) {
-    back.feed({bytes.data(), bytes.size()});
-    return steer_back(now);
-  }
-  BlockPool& pool = surroundings_.pool;
-  while (std::optional<std::span<const char>> record = back_.channel.next_record(bytes)) {
-    Block* block = pool.take(record->size());
-    const tls::Channel::Read read = back_.channel.read(*record, {block->data(), block->capacity}, back_.out, pool);
-    block->size = static_cast<uint32_t>(read.size);
-    back.feed({block->data(), read.size});
-    pool.give(block, true);
-    if (read.kind == tls::Channel::Read::Kind::Closed) back_.ended = true;
-    if (read.kind != tls::Channel::Read::Kind::Bytes) break;
-  }
-  if (back_.channel.failure() != tls::Failure::None) return back_tls_failed(now);
-  steer_back(now);
-}
-
-void Session::shake_back_hands(std::span<const char>& bytes, Instant now) {
-  auto& state = std::get<LoggingInBack>(state_);
-  while (std::optional<std::span<const char>> record = back_.channel.next_record(bytes)) {
-    const tls::Channel::Step step = back_.channel.shake_hands(*record, back_.out, surroundings_.pool);
-    if (step == tls::Channel::Step::Failed) return back_tls_failed(now);
-    if (step == tls::Channel::Step::NeedBytes) continue;
-    state.shaking_hands = false;
-    if (back_tls() == auth::BackTls::StartTls) state.login->back->tls_started();
-    return steer_back(now);
-  }
-  if (back_.channel.failure() != tls::Failure::None) back_tls_failed(now);
-}
-
-void Session::steer_back(Instant now) {
-  while (auto* state = std::get_if<LoggingInBack>(&state_)) {
-    protocol::BackEvent event = state->login->back->next();
-    if (auto* send = std::get_if<protocol::Send>(&event)) {
-      say(back_, send->bytes.reveal());
-    } else if (std::holds_alternative<protocol::TlsAgreed>(event)) {
-      if (start_back_tls(now)) return;
-    } else if (auto* in = std::get_if<protocol::LoggedIn>(&event)) {
-      return begin_relay(in->accepted, now);
-    } else if (auto* refused = std::get_if<protocol::Refused>(&event)) {
-      if (refused->definitive) return refuse(refused->refusal, now);
-      state->login->last_refusal = std::move(refused->refusal);
-      return member_failed("refused", "the mail server cannot serve this user now", false, now);
-    } else if (auto* failed = std::get_if<protocol::Failed>(&event)) {
-      return member_failed(protocol::failure_word(failed->failure), failed->detail, true, now);
-    } else {
-      if (back_.ended) {
-        const protocol::Failed closed = state->login->back->closed();
-        member_failed(protocol::failure_word(closed.failure), closed.detail, true, now);
-      }
-      return;
-    }
-  }
-}
-
-void Session::begin_relay(const protocol::Accepted& accepted, Instant now) {
-  const std::unique_ptr<Login> login = take_login<LoggingInBack>(state_);
-  surroundings_.counters.logins++;
-  if (surroundings_.health.served(back_endpoint_)) {
-    log(Severity::Notice, "back-served").add("back", back_endpoint_.text());
-  }
-  LogLine& line = log(Severity::Info, "login");
-  line.add("user", login->credentials.user)
-      .add("mechanism", protocol::mechanism_word(login->credentials.mechanism))
-      .add("protocol", protocol_word())
-      .add("local", local_endpoint_.text())
-      .add("back", back_endpoint_.text())
-      .add("tls", tls_word());
-  if (front_.channel) line.add("cipher", front_.channel.cipher());
-  line.add("listener", listener().name);
-  if (back_.channel) {
-    surroundings_.back_sessions.keep(back_endpoint_.text(), back_.channel.take_session(*login->pool->tls));
-  }
-  Relaying relaying;
-  relaying.user = std::move(login->credentials.user);
-  if (dialect_ == Dialect::Submission || !login->counted_user.empty()) {
-    relaying.extras = std::make_unique<Relaying::Extras>();
-    if (dialect_ == Dialect::Submission) relaying.extras->filter.emplace(accepted.capability);
-    relaying.extras->counted_user = std::exchange(login->counted_user, {});
-  }
-  say(front_, login->front->accepted(accepted));
-  // What both sides sent behind the login belongs to the other side, and comes before anything newer.
-  std::string from_front = login->front->take_unread();
-  std::string from_back = login->back->take_unread();
-  relaying.bytes_in = from_front.size();
-  relaying.bytes_out = from_back.size();
-  enter(std::move(relaying));
-  if (filter() != nullptr) {
-    // A failure shows at the next byte.
-    (void)pass_filtered(Side::Front, from_front);
-    (void)pass_filtered(Side::Back, from_back);
-  } else {
-    say(back_, from_front);
-    say(front_, from_back);
-  }
-  wipe(from_front);
-  setup_.reset();
-  touch(now);
-  // Either may have said its last during the login already.
-  if (front_.ended) relay_ended(Side::Front, now);
-  if (back_.ended) relay_ended(Side::Back, now);
 }
 
 }  // namespace postern::session

@@ -41,6 +41,7 @@ struct Login {
   const Pool* pool = nullptr;        // of the session's setup
   std::vector<Endpoint> candidates;  // in the order to try
   size_t candidate = 0;              // the one that is being tried
+  bool offers_session = true;        // false: it has refused its own TLS session
   std::unique_ptr<protocol::Back> back;
   // What the last mail server said, for the mail program, should no other one let the user in.
   std::optional<protocol::Refusal> last_refusal;

@@ -115,30 +115,34 @@ class Session {
   // Closes without a word: the front is gone.
   void abandon(EndReason reason, Instant now);
 
-  // session.cc: the front until the relay.
-  void begin(bool over_limit, Instant now);
-  void take_proxy_header(std::span<const char>& bytes, Instant now);
-  void begin_front(FrontTlsFacts proxied);
+  // handshake.cc
   void shake_hands(std::span<const char>& bytes, Instant now);
   bool make_channel(std::span<const char>& bytes, Instant now);
   bool handshake_stepped(tls::Channel::Step step, Instant now);
   void handshake_failed(tls::Failure failure, Instant now);
-  void begin_login(bool after_starttls, FrontTlsFacts tls);
   FrontTlsFacts tls_facts(Handshaking& handshaking);
+  // Which dialect the mail program asked for by ALPN; nothing: none that is served here.
+  std::optional<Dialect> chosen_dialect(const tls::ClientHello& hello) const;
+
+  // session.cc: the front until the relay.
+  void begin(bool over_limit, Instant now);
+  void take_proxy_header(std::span<const char>& bytes, Instant now);
+  void begin_front(FrontTlsFacts proxied);
+  void begin_login(bool after_starttls, FrontTlsFacts tls);
   protocol::FrontOptions front_options(const FrontTlsFacts& tls) const;
   sasl::Means means(const FrontTlsFacts& tls) const;
   std::string learned() const;
-  // Which dialect the mail program asked for by ALPN; nothing: none that is served here.
-  std::optional<Dialect> chosen_dialect(const tls::ClientHello& hello) const;
   void take_front_plain(std::span<const char> bytes, Instant now);
   void steer_front(Instant now);
   void say(Leg& leg, std::string_view plain);
   // As in the configuration and for the helper: "imap".
   std::string_view protocol_word() const { return dialect_word(dialect_); }
   Login* login();
+  // Out of the present state, which must have one (CHECK): the login's heavy half moves from state to state.
+  std::unique_ptr<Login> take_login();
   const Login* login() const { return const_cast<Session*>(this)->login(); }
 
-  // login.cc: from the credentials to the relay.
+  // login.cc: from the credentials to the mail server that is asked.
   void begin_verifying(protocol::Credentials credentials, Instant now);
   void ask_for_keys(const protocol::WantsKeys& wanted);
   void take_keys(auth::Verdict verdict, Instant now);
@@ -151,14 +155,9 @@ class Session {
   void refuse(const protocol::Refusal& refusal, Instant now, std::string_view why = {});
   void connect_next(Instant now);
   void member_failed(std::string_view why, std::string_view detail, bool is_down, Instant now);
+  void member_failed(const protocol::Failed& failed, Instant now);
+  void connect_anew(std::unique_ptr<Login> login, Instant now);
   void drop_back();
-  void begin_back_login(Instant now);
-  bool start_back_tls(Instant now);
-  void take_back_login(std::span<const char> bytes, Instant now);
-  void shake_back_hands(std::span<const char>& bytes, Instant now);
-  void back_tls_failed(Instant now);
-  void steer_back(Instant now);
-  void begin_relay(const protocol::Accepted& accepted, Instant now);
   const Pool* pool_of(const auth::Route& route) const;
   const std::string& listener_pool() const;
   // What is known of the pool now; valid until the health checks' next word.
@@ -170,6 +169,17 @@ class Session {
   // For the log: of the TLS that ends here.
   std::string_view tls_word() const { return front_.channel ? front_.channel.version() : std::string_view("none"); }
   void release_counts();
+
+  // back_login.cc: from the connection to the relay.
+  void begin_back_login(Instant now);
+  bool start_back_tls(Instant now);
+  void take_back_login(std::span<const char> bytes, Instant now);
+  void shake_back_hands(std::span<const char>& bytes, Instant now);
+  void back_tls_failed(Instant now);
+  void back_closed(Instant now);
+  bool repeats_handshake(Instant now);
+  void steer_back(Instant now);
+  void begin_relay(const protocol::Accepted& accepted, Instant now);
   protocol::BackIdentity identity(const Login& login) const;
   protocol::BackLogin back_login(const Login& login) const;
   void say_proxy_header(const Login& login);

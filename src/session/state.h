@@ -62,7 +62,8 @@ struct Connecting {
 // The dialect's back logs in at the mail server.
 struct LoggingInBack {
   std::unique_ptr<Login> login;
-  bool shaking_hands = false;  // the back channel's handshake is under way
+  bool shaking_hands = false;    // the back channel's handshake is under way
+  bool session_offered = false;  // in it
 };
 
 // Bytes pass in both directions.

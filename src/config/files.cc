@@ -130,7 +130,16 @@ FileText read_file(const std::string& path, size_t size_max) {
   return file;
 }
 
+void check_folder(const Named& named) {
+  struct stat status {};
+  if (!named.path.starts_with('/')) return named.wrong("is no path that begins with a slash.");
+  if (stat(named.path.c_str(), &status) != 0) return named.wrong(errno_fault(errno));
+  if (!S_ISDIR(status.st_mode)) named.wrong("is a file. Name a folder, or put the file into a [[tls.certificate]].");
+}
+
 void check_files(Draft& draft) {
+  for (const std::string& folder : draft.config.tls.folders)
+    check_folder({draft, "tls", "folders", 0, folder});
   const std::vector<tls::CertificateOptions>& certificates = draft.config.tls.certificates;
   for (size_t i = 0; i < certificates.size(); ++i) {
     check_certificates({draft, "tls.certificate", "chain", i, certificates[i].chain});

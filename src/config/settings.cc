@@ -146,6 +146,17 @@ constexpr Setting rows[] = {
     // The previous two keys still open tickets, and RFC 8446, section 4.6.1, lets no ticket live beyond seven days.
     {"tls", "ticket_rotation", duration(second, 2 * day), INTO(tls.ticket_rotation),
      "A new key for session tickets this often. Tickets of the previous two keys are still accepted."},
+    {"tls", "folders", texts(100), INTO(tls.folders),
+     "Folders with more certificates, chosen by the name that the mail program asks for: pairs such as mail.crt and "
+     "mail.key, files such as mail.pem that hold both, and, one folder deeper, the same or fullchain.pem with "
+     "privkey.pem. What comes, changes or goes there is noticed.",
+     "none", "[\"/etc/letsencrypt/live\"]"},
+    {"tls", "certificate_check", duration(0, day), INTO(tls.certificate_check),
+     "How often the files of all certificates, keys, client_ca and client_crl are looked at. New ones are used if they "
+     "can "
+     "be read and belong together, else the former ones stay. With \"0s\" only a reload looks."},
+    {"tls", "expiry_warning", duration(0, 365 * day), INTO(tls.expiry_warning),
+     "So long before a certificate runs out, the log begins to say so once a day."},
     {"tls.certificate", "chain", file_path, INTO(tls.certificates.back().chain),
      "A PEM file: the certificate, then those between it and its root.", "", "\"/etc/postern/tls/mail.crt\""},
     {"tls.certificate", "key", file_path, INTO(tls.certificates.back().key),

@@ -11,10 +11,12 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_format.h"
@@ -56,10 +58,19 @@ void Gate::log(LogLine line) {
   log_.write(line);
 }
 
+void Gate::log(const std::vector<certificates::Note>& notes) {
+  for (const certificates::Note& note : notes)
+    log(LogLine(note.severity, "certificate").add("file", note.file).say(note.text));
+}
+
 absl::Status Gate::start() {
   log_.set_level(config_.log.level);
   if (absl::Status status = raise_descriptor_limit(); !status.ok()) return status;
-  absl::StatusOr<std::shared_ptr<const session::Setup>> setup = build_setup(config_, tickets_);
+  certificates_ = std::make_unique<certificates::Store>(store_of(config_, tickets_));
+  std::vector<certificates::Note> notes;
+  if (absl::Status status = certificates_->load(notes); !status.ok()) return status;
+  log(notes);
+  absl::StatusOr<std::shared_ptr<const session::Setup>> setup = build_setup(config_, *certificates_);
   if (!setup.ok()) return setup.status();
   setup_ = *std::move(setup);
   if (config_.reactor.reactors == 0) config_.reactor.reactors = usable_cores();
@@ -149,31 +160,89 @@ void Gate::run() {
           .add("version", POSTERN_VERSION)
           .add("reactors", reactors_.size())
           .add("listeners", config_.session.listeners.size()));
-  Instant rotate_at = std::chrono::steady_clock::now() + config_.tls.ticket_rotation;
+  const Instant now = std::chrono::steady_clock::now();
+  rotate_at_ = now + config_.tls.ticket_rotation;
+  expiries_at_ = now;
+  plan_look(now);
   while (!is_done()) {
-    const auto now = std::chrono::steady_clock::now();
-    auto wait = std::chrono::duration_cast<Duration>(rotate_at - now) + Duration(1);
-    if (draining_) wait = std::min(wait, Duration(20));
-    pollfd waiting{signal_fd, POLLIN, 0};
-    if (poll(&waiting, 1, static_cast<int>(std::clamp<int64_t>(wait.count(), 0, INT32_MAX))) == 1) {
-      signalfd_siginfo info;
-      if (::read(signal_fd, &info, sizeof info) != sizeof info) continue;
-      if (info.ssi_signo == SIGHUP) reload();
-      if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) drain();
-      if (info.ssi_signo == SIGUSR1) {
-        for (const auto& reactor : reactors_)
-          reactor->post(reactor::Report{});
-      }
-    }
-    if (std::chrono::steady_clock::now() >= rotate_at) {
-      tickets_.rotate();
-      rotate_at = std::chrono::steady_clock::now() + config_.tls.ticket_rotation;
-    }
+    const Duration wait = until_duty(std::chrono::steady_clock::now());
+    if (const std::optional<uint32_t> number = next_signal(signal_fd, wait)) on_signal(*number);
+    do_duties(std::chrono::steady_clock::now());
   }
   for (const auto& reactor : reactors_)
     reactor->join();
   log(LogLine(Severity::Notice, "stopped"));
   ::close(signal_fd);
+}
+
+// The signal that came within that time.
+std::optional<uint32_t> Gate::next_signal(int signal_fd, Duration wait) {
+  pollfd waiting{signal_fd, POLLIN, 0};
+  if (poll(&waiting, 1, static_cast<int>(std::clamp<int64_t>(wait.count(), 0, INT32_MAX))) != 1) return std::nullopt;
+  signalfd_siginfo info;
+  if (::read(signal_fd, &info, sizeof info) != sizeof info) return std::nullopt;
+  return info.ssi_signo;
+}
+
+void Gate::on_signal(uint32_t number) {
+  if (number == SIGHUP) reload();
+  if (number == SIGTERM || number == SIGINT) drain();
+  if (number == SIGUSR1) report();
+}
+
+Duration Gate::until_duty(Instant now) const {
+  const Instant next = std::min({rotate_at_, look_at_, expiries_at_});
+  const auto wait = std::chrono::duration_cast<Duration>(next - now) + Duration(1);
+  return draining_ ? std::min(wait, Duration(20)) : wait;
+}
+
+void Gate::do_duties(Instant now) {
+  if (now >= rotate_at_) {
+    tickets_.rotate();
+    rotate_at_ = now + config_.tls.ticket_rotation;
+  }
+  if (now >= look_at_) {
+    look_at_certificates();
+    plan_look(now);
+  }
+  if (now >= expiries_at_) {
+    std::vector<certificates::Note> notes;
+    certificates_->note_expiries(time(nullptr), notes);
+    log(notes);
+    expiries_at_ = now + std::chrono::hours(24);
+  }
+}
+
+void Gate::plan_look(Instant now) {
+  const Duration every = config_.tls.certificate_check;
+  look_at_ = every == Duration::zero() ? instant_never : now + every;
+}
+
+void Gate::look_at_certificates() {
+  std::vector<certificates::Note> notes;
+  const bool changed = certificates_->refresh(notes);
+  log(notes);
+  if (!changed || draining_) return;
+  publish(with_certificates_of(*certificates_, *setup_));
+}
+
+void Gate::publish(std::shared_ptr<const session::Setup> setup) {
+  setup_ = std::move(setup);
+  checker_->watch(setup_);
+  for (size_t number = 0; number < reactors_.size(); ++number)
+    reactors_[number]->post(reactor::Reload{setup_, listening_->of(static_cast<uint32_t>(number))});
+}
+
+void Gate::report() {
+  LogLine line(Severity::Notice, "certificates");
+  line.add("served", certificates_->size());
+  if (const std::optional<tls::Expiry> soonest = certificates_->soonest_expiry()) {
+    const int64_t left_s = soonest->not_after - time(nullptr);
+    line.add("file", soonest->file_name).add("days_left", static_cast<uint64_t>(std::max<int64_t>(left_s, 0) / 86400));
+  }
+  log(line);
+  for (const auto& reactor : reactors_)
+    reactor->post(reactor::Report{});
 }
 
 bool Gate::is_done() const {
@@ -207,8 +276,15 @@ void Gate::reload() {
   }
   absl::Status status;
   std::shared_ptr<const session::Setup> setup;
+  std::unique_ptr<certificates::Store> store;
   if (loaded.config) {
-    absl::StatusOr<std::shared_ptr<const session::Setup>> built = build_setup(*loaded.config, tickets_);
+    store = std::make_unique<certificates::Store>(store_of(*loaded.config, tickets_));
+    std::vector<certificates::Note> notes;
+    status = store->load(notes);
+    log(notes);
+  }
+  if (loaded.config && status.ok()) {
+    absl::StatusOr<std::shared_ptr<const session::Setup>> built = build_setup(*loaded.config, *store);
     status = built.status();
     if (built.ok()) {
       setup = *std::move(built);
@@ -234,11 +310,11 @@ void Gate::reload() {
   config_.tls = loaded.config->tls;
   config_.reactor.drain_timeout = loaded.config->reactor.drain_timeout;
   log_.set_level(loaded.config->log.level);
-  setup_ = setup;
-  checker_->watch(setup_);
-  for (size_t number = 0; number < reactors_.size(); ++number) {
-    reactors_[number]->post(reactor::Reload{setup_, listening_->of(static_cast<uint32_t>(number))});
-  }
+  certificates_ = std::move(store);
+  const Instant now = std::chrono::steady_clock::now();
+  plan_look(now);
+  expiries_at_ = now;
+  publish(std::move(setup));
   log(LogLine(Severity::Notice, "reloaded").add("file", config_.file));
 }
 

@@ -4,11 +4,14 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "auth/cache.h"
+#include "base/clock.h"
+#include "certificates/store.h"
 #include "config/config.h"
 #include "control/log_sink.h"
 #include "daemon/listening.h"
@@ -35,7 +38,19 @@ class Gate {
   void reload();
   void drain();
   bool is_done() const;
+  void report();
   void log(LogLine line);
+  void log(const std::vector<certificates::Note>& notes);
+
+  static std::optional<uint32_t> next_signal(int signal_fd, Duration wait);
+  void on_signal(uint32_t number);
+  // What is to be done from time to time: ticket keys, renewed certificates, those that run out.
+  Duration until_duty(Instant now) const;
+  void do_duties(Instant now);
+  void plan_look(Instant now);
+  void look_at_certificates();
+  // All sessions from now on begin with this setup.
+  void publish(std::shared_ptr<const session::Setup> setup);
 
   config::Config config_;
   tls::TicketKeys tickets_;  // outlives all setups
@@ -46,6 +61,10 @@ class Gate {
   std::unique_ptr<reactor::Shared> shared_;
   std::vector<std::unique_ptr<reactor::Reactor>> reactors_;
   std::unique_ptr<health::Checker> checker_;  // uses the reactors
+  std::unique_ptr<certificates::Store> certificates_;
+  Instant rotate_at_ = instant_never;
+  Instant look_at_ = instant_never;
+  Instant expiries_at_ = instant_never;
   uint32_t sessions_each_ = 0;
   bool draining_ = false;
 };

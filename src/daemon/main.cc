@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <optional>
 #include <string>
@@ -77,8 +78,13 @@ int check(const std::string& file) {
   if (!config) return 1;
   // The certificates themselves, too: a key that does not fit is found now, not at the next start.
   tls::TicketKeys tickets;
-  const absl::StatusOr<std::shared_ptr<const session::Setup>> setup = build_setup(*config, tickets);
-  if (!setup.ok()) return fail(setup.status());
+  certificates::Store store = store_of(*config, tickets);
+  std::vector<certificates::Note> notes;
+  if (const absl::Status status = store.load(notes); !status.ok()) return fail(status);
+  store.note_expiries(time(nullptr), notes);
+  for (const certificates::Note& note : notes)
+    fprintf(stderr, "warning: %s: %s\n", note.file.c_str(), note.text.c_str());
+  if (const auto setup = build_setup(*config, store); !setup.ok()) return fail(setup.status());
   printf("%s: no errors\n", file.c_str());
   return 0;
 }

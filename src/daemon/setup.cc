@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "daemon/setup.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <string.h>
 #include <unistd.h>
 
 #include <utility>
@@ -11,6 +8,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_format.h"
 #include "base/secret.h"
+#include "certificates/files.h"
 
 namespace postern::daemon {
 namespace {
@@ -18,65 +16,9 @@ namespace {
 // The usual place of the system's collection on Debian, and on Fedora and its kin.
 constexpr const char* system_ca_files[] = {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"};
 
-// Larger than any chain or collection of CAs.
-constexpr size_t pem_size_max = 8 << 20;
-
-absl::StatusOr<Secret> read_file(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return absl::NotFoundError(absl::StrFormat("%s: %s", path, strerror(errno)));
-  std::string text;
-  char part[16384];
-  ssize_t size;
-  while ((size = ::read(fd, part, sizeof part)) > 0 && text.size() < pem_size_max) {
-    // Grown by hand, so that no shorter copy of a key is left behind by the string.
-    std::string longer;
-    longer.reserve(text.size() + static_cast<size_t>(size));
-    longer.append(text).append(part, static_cast<size_t>(size));
-    wipe(text);
-    text = std::move(longer);
-  }
-  wipe(part, sizeof part);
-  const int error = size < 0 ? errno : 0;
-  ::close(fd);
-  Secret contents = Secret::take(text);
-  if (error != 0) return absl::InternalError(absl::StrFormat("%s: %s", path, strerror(error)));
-  return contents;
-}
-
 void add_fault(std::string& faults, const absl::Status& status) {
   if (!faults.empty()) faults += "\n";
   faults += std::string(status.message());
-}
-
-void read_into(const std::string& path, std::string& text, std::string& faults) {
-  absl::StatusOr<Secret> file = read_file(path);
-  if (!file.ok()) return add_fault(faults, file.status());
-  text = std::string(file->reveal());
-}
-
-// The common one, or that of a listener which asks for certificates.
-absl::StatusOr<std::unique_ptr<tls::FrontContext>> build_front(const config::Config& config, tls::TicketKeys& tickets,
-                                                               const session::ListenerOptions* listener) {
-  std::vector<tls::CertificatePem> certificates;
-  std::string faults;
-  for (const tls::CertificateOptions& options : config.tls.certificates) {
-    absl::StatusOr<Secret> chain = read_file(options.chain);
-    absl::StatusOr<Secret> key = read_file(options.key);
-    if (!chain.ok()) add_fault(faults, chain.status());
-    if (!key.ok()) add_fault(faults, key.status());
-    if (!chain.ok() || !key.ok()) continue;
-    certificates.push_back({options.chain, options.key, std::string(chain->reveal()), *std::move(key)});
-  }
-  tls::ClientTrust clients;
-  if (listener != nullptr) {
-    clients.ca_name = listener->client_ca;
-    clients.crl_name = listener->client_crl;
-    read_into(listener->client_ca, clients.ca, faults);
-    if (!listener->client_crl.empty()) read_into(listener->client_crl, clients.crl, faults);
-  }
-  if (!faults.empty()) return absl::NotFoundError(faults);
-  return tls::FrontContext::load(certificates, config.tls.min_version, tickets,
-                                 listener != nullptr ? &clients : nullptr);
 }
 
 absl::StatusOr<std::unique_ptr<tls::BackContext>> build_back(const session::PoolOptions& pool,
@@ -91,12 +33,9 @@ absl::StatusOr<std::unique_ptr<tls::BackContext>> build_back(const session::Pool
     }
   }
   if (!pool.tls_certificate.empty()) {
-    trust.own.chain_name = pool.tls_certificate;
-    trust.own.key_name = pool.tls_key;
-    read_into(pool.tls_certificate, trust.own.chain, faults);
-    absl::StatusOr<Secret> key = read_file(pool.tls_key);
-    if (!key.ok()) add_fault(faults, key.status());
-    if (key.ok()) trust.own.key = *std::move(key);
+    absl::StatusOr<tls::CertificatePem> own = certificates::read({pool.tls_certificate, pool.tls_key});
+    if (!own.ok()) add_fault(faults, own.status());
+    if (own.ok()) trust.own = *std::move(own);
   }
   if (!faults.empty()) return absl::InvalidArgumentError(faults);
   // Pinned keys need no authority.
@@ -113,7 +52,7 @@ absl::StatusOr<std::unique_ptr<tls::BackContext>> build_back(const session::Pool
                         "ca-certificates, or name a file with `tls_ca`",
                         pool.name));
   }
-  absl::StatusOr<Secret> ca = read_file(path);
+  absl::StatusOr<Secret> ca = certificates::read(path);
   if (!ca.ok()) return ca.status();
   trust.ca_name = path;
   trust.ca = std::string(ca->reveal());
@@ -127,22 +66,21 @@ std::string machine_name() {
 
 }  // namespace
 
+certificates::Store store_of(const config::Config& config, tls::TicketKeys& tickets) {
+  std::vector<certificates::ClientFiles> clients;
+  for (const session::ListenerOptions& listener : config.session.listeners)
+    clients.push_back({listener.client_ca, listener.client_crl});
+  return certificates::Store(config.tls, std::move(clients), tickets);
+}
+
 absl::StatusOr<std::shared_ptr<const session::Setup>> build_setup(const config::Config& config,
-                                                                  tls::TicketKeys& tickets) {
+                                                                  const certificates::Store& store) {
   auto setup = std::make_shared<session::Setup>();
   setup->options = config.session;
   if (setup->options.hostname.empty()) setup->options.hostname = machine_name();
   setup->mode = config.auth.mode;
-  absl::StatusOr<std::unique_ptr<tls::FrontContext>> front = build_front(config, tickets, nullptr);
-  if (!front.ok()) return front.status();
-  setup->front_tls = *std::move(front);
-  for (const session::ListenerOptions& listener : config.session.listeners) {
-    std::unique_ptr<tls::FrontContext>& own = setup->client_tls.emplace_back();
-    if (listener.client_ca.empty()) continue;
-    front = build_front(config, tickets, &listener);
-    if (!front.ok()) return front.status();
-    own = *std::move(front);
-  }
+  setup->front_tls = store.common();
+  setup->client_tls = store.of_listeners();
   for (const session::PoolOptions& options : config.session.pools) {
     session::Pool pool{options, nullptr, session::view_of(options)};
     // A pool in clear that names its CA says so for the users whose route asks for TLS.
@@ -154,6 +92,14 @@ absl::StatusOr<std::shared_ptr<const session::Setup>> build_setup(const config::
     setup->pools.emplace(options.name, std::move(pool));
   }
   return std::shared_ptr<const session::Setup>(std::move(setup));
+}
+
+std::shared_ptr<const session::Setup> with_certificates_of(const certificates::Store& store,
+                                                           const session::Setup& former) {
+  auto setup = std::make_shared<session::Setup>(former);
+  setup->front_tls = store.common();
+  setup->client_tls = store.of_listeners();
+  return setup;
 }
 
 }  // namespace postern::daemon

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Setup: the configuration as sessions use it, certificates loaded and pools at hand. Immutable; a reload makes another
-// one, and sessions that are logging in keep theirs to the end of the login.
+// Setup: the configuration as sessions use it, certificates loaded and pools at hand. Immutable; a reload or a renewed
+// certificate makes another one, which may share parts with it, and sessions that are logging in keep theirs to the end of the login.
 #pragma once
 
 #include <memory>
@@ -16,16 +16,16 @@ namespace postern::session {
 
 struct Pool {
   PoolOptions options;
-  std::unique_ptr<tls::BackContext> tls;  // present when any member may be reached through TLS
-  PoolView view;                          // before any health check
+  std::shared_ptr<const tls::BackContext> tls;  // present when any member may be reached through TLS
+  PoolView view;                                // before any health check
 };
 
 struct Setup {
   Options options;
   auth::Mode mode = auth::Mode::Helper;
-  std::unique_ptr<tls::FrontContext> front_tls;
+  std::shared_ptr<const tls::FrontContext> front_tls;
   // By listener: those that ask for certificates have one of their own; null, or not there: the common one.
-  std::vector<std::unique_ptr<tls::FrontContext>> client_tls;
+  std::vector<std::shared_ptr<const tls::FrontContext>> client_tls;
   absl::flat_hash_map<std::string, Pool> pools;  // by name
 
   const tls::FrontContext& front_of(size_t listener) const {

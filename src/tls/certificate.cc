@@ -118,11 +118,4 @@ bool is_authority(std::string_view der) {
   return decoded.error() == 0 && decoded.cert().isCA != 0;
 }
 
-absl::Status check_pair(const CertificatePem& pem) {
-  const ContextPointer context(wolfSSL_CTX_new(wolfSSLv23_server_method()));
-  CHECK(context != nullptr);
-  Certificate ignored;
-  return use_pair(pem, context.get(), ignored);
-}
-
 }  // namespace postern::tls

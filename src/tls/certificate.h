@@ -41,11 +41,8 @@ struct Certificate {
   std::string end_point;
 };
 
-// Whether chain and key can be read and belong together, so that they can be served: Ok, or one sentence that names the
-// file, what is wrong and what to do. For a look at new files before they take the place of the old ones.
-absl::Status check_pair(const CertificatePem& pem);
-
-// The same, and they are put into `context`; the fields that depend on the chain alone are filled.
+// Puts chain and key into `context` and fills the fields that depend on the chain alone, if they can be read and belong
+// together: Ok, or one sentence that names the file, what is wrong and what to do.
 absl::Status use_pair(const CertificatePem& pem, WOLFSSL_CTX* context, Certificate& certificate);
 
 // Whether a certificate's basic constraints make it an authority's (RFC 5280, section 4.2.1.9). The library itself takes

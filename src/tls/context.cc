@@ -79,20 +79,6 @@ ContextPointer new_context(WOLFSSL_METHOD* method, Version min_version) {
   return context;
 }
 
-absl::StatusOr<std::unique_ptr<Certificate>> load_certificate(const CertificatePem& pem, Version min_version,
-                                                              TicketKeys& tickets) {
-  auto certificate = std::make_unique<Certificate>();
-  certificate->context = new_context(wolfSSLv23_server_method(), min_version);
-  WOLFSSL_CTX* context = certificate->context.get();
-  absl::Status status = use_pair(pem, context, *certificate);
-  if (!status.ok()) return status;
-  wolfSSL_CTX_set_session_cache_mode(context, WOLFSSL_SESS_CACHE_OFF);
-  CHECK(wolfSSL_CTX_set_TicketEncCb(context, seal_or_open_ticket) == WOLFSSL_SUCCESS);
-  CHECK(wolfSSL_CTX_set_TicketEncCtx(context, &tickets) == WOLFSSL_SUCCESS);
-  CHECK(wolfSSL_CTX_set_TicketHint(context, ticket_lifetime_s) == WOLFSSL_SUCCESS);
-  return certificate;
-}
-
 void add_fault(std::string& faults, const absl::Status& status) {
   if (status.ok()) return;
   if (!faults.empty()) faults += "\n";
@@ -140,39 +126,10 @@ absl::Status load_revocation_lists(const ClientTrust& clients, WOLFSSL_CTX* cont
   return absl::OkStatus();
 }
 
-}  // namespace
-
-void start_library() {
-  CHECK(wolfSSL_SetAllocators(library_malloc, library_free, library_realloc) == 0);
-  CHECK(wolfSSL_Init() == WOLFSSL_SUCCESS);
-}
-
-absl::StatusOr<std::unique_ptr<FrontContext>> FrontContext::load(const std::vector<CertificatePem>& certificates,
-                                                                 Version min_version, TicketKeys& tickets,
-                                                                 const ClientTrust* clients) {
-  auto front = std::make_unique<FrontContext>();
-  std::string faults;
-  for (const CertificatePem& pem : certificates) {
-    absl::StatusOr<std::unique_ptr<Certificate>> certificate = load_certificate(pem, min_version, tickets);
-    add_fault(faults, certificate.status());
-    if (!certificate.ok()) continue;
-    front->note_expiry((*certificate)->not_after, pem.chain_name);
-    front->certificates_.push_back(*std::move(certificate));
-  }
-  if (clients != nullptr) add_fault(faults, front->trust(*clients));
-  if (!faults.empty()) return absl::InvalidArgumentError(faults);
-  front->index();
-  return front;
-}
-
 // Each certificate has a context of the library, but authorities and revocation lists, which can be large, are one.
-absl::Status FrontContext::trust(const ClientTrust& clients) {
-  for (const std::string& der : pem_blocks(PemKind::Certificate, clients.ca))
-    note_expiry(certificate_expiry(der), clients.ca_name);
-  for (const std::string& der : pem_blocks(PemKind::RevocationList, clients.crl))
-    note_expiry(revocation_list_expiry(der), clients.crl_name);
+absl::Status trust(const ClientTrust& clients, const std::vector<std::shared_ptr<Certificate>>& certificates) {
   WOLFSSL_CTX* first = nullptr;
-  for (const std::unique_ptr<Certificate>& certificate : certificates_) {
+  for (const std::shared_ptr<Certificate>& certificate : certificates) {
     WOLFSSL_CTX* context = certificate->context.get();
     certificate->asks_for_certificates = true;
     wolfSSL_CTX_set_verify(context, WOLFSSL_VERIFY_PEER, nullptr);
@@ -186,13 +143,57 @@ absl::Status FrontContext::trust(const ClientTrust& clients) {
   return absl::OkStatus();
 }
 
-void FrontContext::note_expiry(std::optional<int64_t> not_after, const std::string& file_name) {
-  if (!not_after || (soonest_expiry_ && soonest_expiry_->not_after <= *not_after)) return;
-  soonest_expiry_ = Expiry{*not_after, file_name};
+}  // namespace
+
+void start_library() {
+  CHECK(wolfSSL_SetAllocators(library_malloc, library_free, library_realloc) == 0);
+  CHECK(wolfSSL_Init() == WOLFSSL_SUCCESS);
 }
 
-void FrontContext::index() {
-  for (const std::unique_ptr<Certificate>& certificate : certificates_) {
+absl::StatusOr<std::unique_ptr<Certificate>> load_certificate(const CertificatePem& pem, Version min_version,
+                                                              TicketKeys& tickets) {
+  auto certificate = std::make_unique<Certificate>();
+  certificate->context = new_context(wolfSSLv23_server_method(), min_version);
+  WOLFSSL_CTX* context = certificate->context.get();
+  absl::Status status = use_pair(pem, context, *certificate);
+  if (!status.ok()) return status;
+  wolfSSL_CTX_set_session_cache_mode(context, WOLFSSL_SESS_CACHE_OFF);
+  CHECK(wolfSSL_CTX_set_TicketEncCb(context, seal_or_open_ticket) == WOLFSSL_SUCCESS);
+  CHECK(wolfSSL_CTX_set_TicketEncCtx(context, &tickets) == WOLFSSL_SUCCESS);
+  CHECK(wolfSSL_CTX_set_TicketHint(context, ticket_lifetime_s) == WOLFSSL_SUCCESS);
+  return certificate;
+}
+
+absl::StatusOr<std::unique_ptr<FrontContext>> FrontContext::load(const std::vector<CertificatePem>& pems,
+                                                                 Version min_version, TicketKeys& tickets,
+                                                                 const ClientTrust* clients) {
+  std::vector<std::shared_ptr<Certificate>> certificates;
+  std::string faults;
+  for (const CertificatePem& pem : pems) {
+    absl::StatusOr<std::unique_ptr<Certificate>> certificate = load_certificate(pem, min_version, tickets);
+    add_fault(faults, certificate.status());
+    if (certificate.ok()) certificates.push_back(*std::move(certificate));
+  }
+  if (clients != nullptr) add_fault(faults, trust(*clients, certificates));
+  if (!faults.empty()) return absl::InvalidArgumentError(faults);
+  auto front = std::make_unique<FrontContext>(
+      std::vector<std::shared_ptr<const Certificate>>(certificates.begin(), certificates.end()));
+  if (clients == nullptr) return front;
+  for (const std::string& der : pem_blocks(PemKind::Certificate, clients->ca))
+    front->note_expiry(certificate_expiry(der), clients->ca_name);
+  for (const std::string& der : pem_blocks(PemKind::RevocationList, clients->crl))
+    front->note_expiry(revocation_list_expiry(der), clients->crl_name);
+  return front;
+}
+
+void FrontContext::note_expiry(std::optional<int64_t> not_after, const std::string& file_name) {
+  if (!not_after || (trust_expiry_ && trust_expiry_->not_after <= *not_after)) return;
+  trust_expiry_ = Expiry{*not_after, file_name};
+}
+
+FrontContext::FrontContext(std::vector<std::shared_ptr<const Certificate>> certificates)
+    : certificates_(std::move(certificates)) {
+  for (const std::shared_ptr<const Certificate>& certificate : certificates_) {
     for (const std::string& name : certificate->names)
       by_name_[name].add(*certificate);
   }

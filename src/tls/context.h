@@ -37,14 +37,23 @@ struct Expiry {
   std::string file_name;
 };
 
+// A pair that is ready to be shown, or one sentence: which file, what is wrong, what to do. `tickets` must outlive it and
+// all its sessions.
+absl::StatusOr<std::unique_ptr<Certificate>> load_certificate(const CertificatePem& pem, Version min_version,
+                                                              TicketKeys& tickets);
+
 class FrontContext {
  public:
+  // For mail programs that are not asked for a certificate. The first of the certificates is the default's; they may be
+  // those of other such contexts, too.
+  explicit FrontContext(std::vector<std::shared_ptr<const Certificate>> certificates);
+
   // Every fault of every file in one message: which file, what is wrong, what to do. `tickets` must outlive the context
   // and all its sessions.
   //
   // With `clients`, mail programs are asked for a certificate. One without goes on; one whose certificate does not
   // verify does not. There are no session tickets then: a resumed session would come without its certificate.
-  static absl::StatusOr<std::unique_ptr<FrontContext>> load(const std::vector<CertificatePem>& certificates,
+  static absl::StatusOr<std::unique_ptr<FrontContext>> load(const std::vector<CertificatePem>& pems,
                                                             Version min_version, TicketKeys& tickets,
                                                             const ClientTrust* clients = nullptr);
 
@@ -54,9 +63,8 @@ class FrontContext {
 
   size_t size() const { return certificates_.size(); }
 
-  // What runs out first: a certificate (not its intermediates), or an authority or revocation list of `clients`. It may
-  // be over already. Nullopt: there is nothing.
-  const std::optional<Expiry>& soonest_expiry() const { return soonest_expiry_; }
+  // Which authority or revocation list of `clients` runs out first; it may be over already. Nullopt: there is none.
+  const std::optional<Expiry>& trust_expiry() const { return trust_expiry_; }
 
  private:
   struct Pair {
@@ -66,14 +74,12 @@ class FrontContext {
     void add(const Certificate& certificate);
   };
 
-  absl::Status trust(const ClientTrust& clients);
-  void index();
   void note_expiry(std::optional<int64_t> not_after, const std::string& file_name);
 
-  std::vector<std::unique_ptr<Certificate>> certificates_;
+  std::vector<std::shared_ptr<const Certificate>> certificates_;
   absl::flat_hash_map<std::string, Pair> by_name_;  // wildcards as "*.example.test"
   Pair default_;
-  std::optional<Expiry> soonest_expiry_;
+  std::optional<Expiry> trust_expiry_;
 };
 
 // Which mail servers are believed, and what they are shown.

@@ -20,6 +20,10 @@ struct CertificateOptions {
 struct Options {
   Version min_version = Version::Tls12;
   std::vector<CertificateOptions> certificates;  // the first is the default
+  std::vector<std::string> folders;              // where more pairs are found; their first is the default without those
+  // How often the files of all these are looked at; 0: only at a reload.
+  Duration certificate_check = std::chrono::minutes(1);
+  Duration expiry_warning = std::chrono::days(7);  // so long before a certificate runs out, the log says so once a day
   Duration ticket_rotation =
       std::chrono::hours(12);  // a new ticket key this often; the previous two still open tickets
 };

@@ -23,4 +23,17 @@ std::vector<std::string> pem_blocks(PemKind kind, std::string_view pem) {
   return blocks;
 }
 
+std::string certificates_alone(std::string_view pem) {
+  constexpr std::string_view begin = "-----BEGIN CERTIFICATE-----";
+  constexpr std::string_view end = "-----END CERTIFICATE-----";
+  std::string alone;
+  for (size_t at = pem.find(begin); at != pem.npos; at = pem.find(begin, at + begin.size())) {
+    // Base64 has no dash, so a block without its end stops before anything else can begin.
+    const size_t dash = pem.find('-', at + begin.size());
+    const bool is_whole = dash != pem.npos && pem.substr(dash).starts_with(end);
+    alone.append(pem.substr(at, is_whole ? dash + end.size() - at : dash - at)).push_back('\n');
+  }
+  return alone;
+}
+
 }  // namespace postern::tls

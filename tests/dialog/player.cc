@@ -77,7 +77,11 @@ World::Start Stage::load() const {
   const std::string text = configuration(dialog_, certificate_folder());
   config::LoadResult loaded = config::load_text(text, dialog_.name);
   if (!loaded.config) throw Fault(0, "the dialog's settings: " + loaded.problems.front().sentence() + "\n" + text);
-  absl::StatusOr<std::shared_ptr<const session::Setup>> setup = daemon::build_setup(*loaded.config, ticket_keys());
+  certificates::Store store = daemon::store_of(*loaded.config, ticket_keys());
+  std::vector<certificates::Note> notes;
+  const absl::Status status = store.load(notes);
+  if (!status.ok()) throw Fault(0, "the dialog's settings: " + std::string(status.message()));
+  absl::StatusOr<std::shared_ptr<const session::Setup>> setup = daemon::build_setup(*loaded.config, store);
   if (!setup.ok()) throw Fault(0, "the dialog's settings: " + std::string(setup.status().message()));
   return {*std::move(setup), loaded.config->auth};
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """TLS of the gate as OpenSSL sees it: versions, names, protocols, tickets, ends."""
 
+import signal
 import socket
 import ssl
 import subprocess
@@ -17,15 +18,17 @@ OLD = ["-cipher", "DEFAULT:@SECLEVEL=0"]
 CONNECTIONS_MAX = 200
 
 
-class Tls(World):
-    certificates = {"mail": (NAME, "ec"), "mail-rsa": (NAME, "rsa"), "other": ("other.example.test", "ec")}
-
+class SClient(World):
     def s_client(self, *options, how="implicit", say="1 LOGOUT\n"):
         """What `openssl s_client` prints, and whether it was content."""
         words = ["openssl", "s_client", "-connect", f"127.0.0.1:{self.port(how)}", "-CAfile", f"{self.folder}/ca.crt",
                  "-verify_return_error", "-ign_eof", *options]
         done = subprocess.run(words, input=say, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
         return done.stdout + done.stderr, done.returncode == 0
+
+
+class Tls(SClient):
+    certificates = {"mail": (NAME, "ec"), "mail-rsa": (NAME, "rsa"), "other": ("other.example.test", "ec")}
 
     def test_versions(self):
         for version in ("1_2", "1_3"):
@@ -136,6 +139,61 @@ class Tls(World):
         line = self.gate.wait_for_log(rf" handshake-failed .*front=127\.0\.0\.1:{port} .*$").group()
         self.assertIn("TLS must begin here", line)
         self.assertNotIn("clear-secret", self.gate.log())
+
+
+class Renewal(SClient):
+    """What a certificate tool does to its folder while the gate runs; nobody sends a signal."""
+
+    NEW = "new.example.test"
+    each_its_own = True
+
+    @property
+    def gate_settings(self):
+        (self.folder / "live" / self.NEW).mkdir(parents=True, exist_ok=True)
+        return f'[tls]\nfolders = ["{self.folder}/live"]\ncertificate_check = "100ms"'
+
+    def put(self, kind):
+        """Half of the pair that was made last, as one step."""
+        file, name = {"chain": ("new.crt", "fullchain.pem"), "key": ("new.key", "privkey.pem")}[kind]
+        place = self.folder / "live" / self.NEW / name
+        place.with_suffix(".fresh").write_bytes((self.folder / file).read_bytes())
+        place.with_suffix(".fresh").rename(place)
+
+    def shown(self, name=NEW):
+        """Subject and serial number of the certificate for that name."""
+        said, content = self.s_client("-servername", name)
+        self.assertTrue(content, said)
+        chain = said[said.index("-----BEGIN"):said.index("-----END CERTIFICATE-----")] + "-----END CERTIFICATE-----\n"
+        return world.openssl("x509", "-noout", "-subject", "-serial", stdin=chain).stdout
+
+    def test_comes_is_renewed_and_goes(self):
+        mail = self.log_in(BOB)
+        self.assertIn(NAME, self.shown())  # the default
+        world.make_certificate(self.folder, "new", self.NEW)
+        self.put("key")
+        self.put("chain")
+        self.gate.wait_for_log(rf" certificate file=\S+/{self.NEW}/fullchain\.pem text=\"new, for {self.NEW}, valid until ")
+        first = self.shown()
+        self.assertIn(self.NEW, first)
+        world.make_certificate(self.folder, "new", self.NEW)
+        self.put("chain")
+        self.gate.wait_for_log(r" warning certificate .*does not belong to the first certificate .*The former one stays in service")
+        self.assertEqual(self.shown(), first)
+        self.put("key")
+        self.gate.wait_for_log(r" certificate .*text=\"renewed, ")
+        second = self.shown()
+        self.assertIn(self.NEW, second)
+        self.assertNotEqual(second, first)
+        for file in (self.folder / "live" / self.NEW).iterdir():
+            file.unlink()
+        (self.folder / "live" / "more.pem").write_bytes(
+            (self.folder / "new.key").read_bytes() + (self.folder / "new.crt").read_bytes())
+        self.gate.wait_for_log(rf" certificate file=\S+/{self.NEW}/fullchain\.pem text=\"gone, ")
+        self.assertEqual(self.shown(), second)
+        # Sessions from before know nothing of all that.
+        self.assertEqual(mail.noop()[0], "OK")
+        self.gate.hear(signal.SIGUSR1)
+        self.gate.wait_for_log(r" certificates served=2 file=\S+ days_left=29")
 
 
 if __name__ == "__main__":

@@ -60,12 +60,15 @@ void name_listener(const Listener& listener) {
 void check_tls(const Listener& listener) {
   const ListenerOptions& options = listener.options();
   if (listener.broken("tls") || listener.broken("login_without_tls")) return;
-  if (options.tls != FrontTls::None && listener.draft.config.tls.certificates.empty()) {
-    listener.problem("tls",
-                     "wants TLS, and there is no [[tls.certificate]]. Add one with its chain and key, or set tls = "
-                     "\"none\".");
+  if (options.tls != FrontTls::None && listener.draft.config.tls.certificates.empty() &&
+      listener.draft.config.tls.folders.empty()) {
+    listener.problem(
+        "tls",
+        "wants TLS, and there is no [[tls.certificate]]. Add one with its chain and key, or set folders in "
+        "[tls], or set tls = \"none\".");
   }
-  if (options.tls == FrontTls::None && !options.login_without_tls) {
+  // A load balancer's header may say that it has ended TLS.
+  if (options.tls == FrontTls::None && !options.login_without_tls && !options.proxy_protocol) {
     listener.problem("tls",
                      "has no TLS and takes no password without it: nobody could log in. Set tls = \"implicit\", or "
                      "login_without_tls = true where the network is trusted.");
@@ -154,11 +157,9 @@ void check_mechanisms(const Listener& listener) {
         "offers EXTERNAL or SCRAM, which bring no password for the mail server, with mode = \"back\", where "
         "the mail server verifies. Take them out, or use a helper.");
   }
-  const bool can_name =
-      options.dialect == Dialect::Imap || options.dialect == Dialect::Submission || options.dialect == Dialect::Alpn;
-  if (!options.webmail.empty() && !can_name) {
-    listener.warning("webmail", "speaks " + std::string(dialect_word(options.dialect)) +
-                                    ", in which nobody can name an address: webmail changes nothing. Take it out.");
+  if (!options.webmail.empty() && options.dialect == Dialect::Sieve) {
+    listener.warning("webmail",
+                     "speaks sieve, in which nobody can name an address: webmail changes nothing. Take it out.");
   }
 }
 

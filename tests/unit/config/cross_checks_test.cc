@@ -65,12 +65,10 @@ TEST(CrossChecks, NamesAndAddressesStandOnce) {
 TEST(CrossChecks, TlsNeedsACertificate) {
   EXPECT_EQ(sentences("[[listen]]\naddresses = [\"127.0.0.1:993\"]\n"),
             "f:1: Listener \"imap-993\" wants TLS, and there is no [[tls.certificate]]. Add one with its chain and "
-            "key, or set "
-            "tls = \"none\".\n");
+            "key, or set folders in [tls], or set tls = \"none\".\n");
   EXPECT_EQ(sentences("[[listen]]\naddresses = [\"127.0.0.1:143\"]\ntls = \"starttls\"\n"),
             "f:3: Listener \"imap-143\" wants TLS, and there is no [[tls.certificate]]. Add one with its chain and "
-            "key, or set "
-            "tls = \"none\".\n");
+            "key, or set folders in [tls], or set tls = \"none\".\n");
   // A certificate that is there and wrong is one problem, not two.
   EXPECT_EQ(sentences("[[listen]]\naddresses = [\"127.0.0.1:993\"]\n[[tls.certificate]]\nchain = \"/x\"\n"),
             "f:3: [[tls.certificate]] lacks \"key\". Write, for example: key = \"/etc/postern/tls/mail.key\"\n");
@@ -80,6 +78,23 @@ TEST(CrossChecks, SomebodyMustBeAbleToLogIn) {
   EXPECT_EQ(sentences("[[listen]]\naddresses = [\"127.0.0.1:143\"]\ntls = \"none\"\n"),
             "f:3: Listener \"imap-143\" has no TLS and takes no password without it: nobody could log in. Set tls = "
             "\"implicit\", or login_without_tls = true where the network is trusted.\n");
+  // The load balancer may say that it has ended TLS.
+  EXPECT_EQ(sentences("[[listen]]\naddresses = [\"127.0.0.1:143\"]\ntls = \"none\"\nproxy_protocol = true\n"
+                      "trusted = [\"10.0.0.0/8\"]\n"),
+            "");
+}
+
+TEST(CrossChecks, WebmailCountsWhereAnAddressCanBeNamed) {
+  const auto of = [](const std::string& protocol) {
+    return sentences("[[listen]]\nprotocol = \"" + protocol +
+                     "\"\naddresses = [\"127.0.0.1:1143\"]\ntls = \"none\"\n"
+                     "login_without_tls = true\nwebmail = [\"10.0.0.0/8\"]\n");
+  };
+  for (const char* protocol : {"imap", "pop3", "submission"})
+    EXPECT_EQ(of(protocol), "") << protocol;
+  EXPECT_EQ(of("sieve"),
+            "warning: f:6: Listener \"sieve-1143\" speaks sieve, in which nobody can name an address: webmail changes "
+            "nothing. Take it out.\n");
 }
 
 TEST(CrossChecks, WarnOfPasswordsInClear) {

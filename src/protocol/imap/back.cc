@@ -205,8 +205,9 @@ BackEvent Back::turned_down(const Response& response) {
   Refusal refusal{RefusalCause::Credentials, {}, {}, alerts_};
   bool definitive = true;
   if (is("REFERRAL")) {
-    // Its address is for mail programs: they would go round the gate.
+    // Its text is for people. Its address is for mail programs, which would go round the gate.
     refusal.cause = RefusalCause::Unavailable;
+    refusal.text = text_to_show(response.text);
     definitive = false;
   } else if (!response.code.empty() && !is("AUTHENTICATIONFAILED") && !is("CAPABILITY")) {
     std::string code(response.code);

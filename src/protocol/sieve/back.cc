@@ -20,8 +20,9 @@ using protocol::RefusalCause;
 
 Back::Event Back::on_line(std::string_view line) {
   const Response response = parse_response(line);
-  // With a referral or without: its address is for mail programs, which would go round the gate.
   if (response.status == Status::Bye) {
+    // "Your scripts are elsewhere" ends the session, but it says nothing about others.
+    if (state_ == State::Login && line::same_word(response.code, "REFERRAL")) return turned_down(response);
     return fail(BackFailure::Bye, "the mail server said BYE before " + std::string(awaited()));
   }
   switch (state_) {
@@ -142,8 +143,9 @@ BackEvent Back::turned_down(const Response& response) {
   Refusal refusal{RefusalCause::Credentials, {}, {}, {}};
   bool definitive = true;
   if (is("REFERRAL")) {
-    // Its address is for mail programs: they would go round the gate.
+    // Its text is for people. Its address is for mail programs, which would go round the gate.
     refusal.cause = RefusalCause::Unavailable;
+    refusal.text = text_to_show(response.text.text());
     definitive = false;
   } else if (!response.code.empty()) {
     refusal.cause = RefusalCause::Passed;

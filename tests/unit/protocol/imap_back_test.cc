@@ -161,7 +161,7 @@ const Conversation refusals[] = {
     {"CodeWithArguments", "* OK hi\r\nP1 NO [X-WHY 42 times] no\r\n", login_joe + "<refused 4 [X-WHY 42 times] no>"s},
     {"OddCode", "* OK hi\r\nP1 NO [\x01] no\r\n", login_joe + "<refused 4 [] no>"s},
     {"Referral", "* OK hi\r\nP1 NO [REFERRAL imap://joe@other.example.test/] go\r\n",
-     login_joe + "<refused 1 []  maybe>"s},
+     login_joe + "<refused 1 [] go maybe>"s},
     {"TextHoldsThePassword",
      "* OK hi\r\n* NO [ALERT] got LOGIN \"joe\" \"secret\"\r\nP1 NO [LIMIT] LOGIN joe secret\r\n",
      login_joe + "<refused 4 [LIMIT] >"s},

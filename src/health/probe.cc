@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "protocol/proxy_header/writer.h"
+#include "session/back_tls.h"
 #include "session/dialects.h"
 
 namespace postern::health {
@@ -121,13 +122,7 @@ void Probe::take(std::span<const char> bytes) {
     back_->feed({bytes.data(), bytes.size()});
     return steer();
   }
-  std::string plain;
-  while (std::optional<std::span<const char>> record = channel_.next_record(bytes)) {
-    plain.resize(record->size());
-    const tls::Channel::Read read = channel_.read(*record, {plain.data(), plain.size()}, out_, blocks_);
-    back_->feed(std::string_view(plain).substr(0, read.size));
-    if (read.kind != tls::Channel::Read::Kind::Bytes) break;
-  }
+  channel_.read_all(bytes, out_, blocks_, [this](std::string_view plain) { back_->feed(plain); });
   if (channel_.failure() != tls::Failure::None) {
     return ill(std::string(tls::failure_word(channel_.failure())), "its TLS broke");
   }
@@ -144,9 +139,7 @@ void Probe::shake_hands(std::span<const char>& bytes) {
     return steer();
   }
   if (channel_.failure() == tls::Failure::None) return;
-  ill(std::string(tls::failure_word(channel_.failure())),
-      channel_.failure() == tls::Failure::WrongName ? "its certificate bears another name than the pool's `tls_name`"
-                                                    : "the TLS handshake failed");
+  ill(std::string(tls::failure_word(channel_.failure())), std::string(session::back_tls_sentence(channel_.failure())));
 }
 
 void Probe::steer() {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "protocol/proxy_header/writer.h"
+#include "session/back_tls.h"
 #include "session/dialects.h"
 #include "session/session.h"
 
@@ -136,14 +137,7 @@ bool Session::repeats_handshake(Instant now) {
 void Session::back_tls_failed(Instant now) {
   if (repeats_handshake(now)) return;
   const tls::Failure failure = back_.channel.failure();
-  std::string_view detail = "the TLS handshake with the mail server failed";
-  if (failure == tls::Failure::CertificateRefused)
-    detail = "the mail server's certificate is not signed by a CA that the pool trusts (`tls_ca`), or has expired";
-  if (failure == tls::Failure::WrongName)
-    detail = "the mail server's certificate bears another name than the pool's `tls_name`";
-  if (failure == tls::Failure::NotTls) detail = "the mail server does not speak TLS on this port";
-  if (failure == tls::Failure::PinMismatch) detail = "the mail server's key is none of the pool's `tls_pins`";
-  member_failed(tls::failure_word(failure), detail, true, now);
+  member_failed(tls::failure_word(failure), back_tls_sentence(failure), true, now);
 }
 
 void Session::take_back_login(std::span<const char> bytes, Instant now) {
@@ -156,16 +150,8 @@ void Session::take_back_login(std::span<const char> bytes, Instant now) {
     back.feed({bytes.data(), bytes.size()});
     return steer_back(now);
   }
-  BlockPool& pool = surroundings_.pool;
-  while (std::optional<std::span<const char>> record = back_.channel.next_record(bytes)) {
-    Block* block = pool.take(record->size());
-    const tls::Channel::Read read = back_.channel.read(*record, {block->data(), block->capacity}, back_.out, pool);
-    block->size = static_cast<uint32_t>(read.size);
-    back.feed({block->data(), read.size});
-    pool.give(block, true);
-    if (read.kind == tls::Channel::Read::Kind::Closed) back_.ended = true;
-    if (read.kind != tls::Channel::Read::Kind::Bytes) break;
-  }
+  const auto feed = [&back](std::string_view plain) { back.feed(plain); };
+  if (back_.channel.read_all(bytes, back_.out, surroundings_.pool, feed)) back_.ended = true;
   if (back_.channel.failure() != tls::Failure::None) return back_tls_failed(now);
   steer_back(now);
 }

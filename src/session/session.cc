@@ -262,19 +262,8 @@ void Session::take_front_plain(std::span<const char> bytes, Instant now) {
     front.feed({bytes.data(), bytes.size()});
     return steer_front(now);
   }
-  BlockPool& pool = surroundings_.pool;
-  while (std::optional<std::span<const char>> record = front_.channel.next_record(bytes)) {
-    Block* block = pool.take(record->size());
-    const tls::Channel::Read read = front_.channel.read(*record, {block->data(), block->capacity}, front_.out, pool);
-    block->size = static_cast<uint32_t>(read.size);
-    front.feed({block->data(), read.size});
-    pool.give(block, true);
-    if (read.kind == tls::Channel::Read::Kind::Closed) {
-      front_.ended = true;
-      break;
-    }
-    if (read.kind == tls::Channel::Read::Kind::Failed) break;
-  }
+  const auto feed = [&front](std::string_view plain) { front.feed(plain); };
+  if (front_.channel.read_all(bytes, front_.out, surroundings_.pool, feed)) front_.ended = true;
   if (front_.channel.failure() != tls::Failure::None) {
     log(Severity::Notice, "tls-failed").add("reason", tls::failure_word(front_.channel.failure()));
     return finish(EndReason::FrontTls, now);

@@ -342,6 +342,19 @@ class Detour {
 
 }  // namespace
 
+bool Channel::read_all(std::span<const char> bytes, Outbox& cipher_out, BlockPool& pool,
+                       absl::FunctionRef<void(std::string_view)> take) {
+  while (std::optional<std::span<const char>> record = next_record(bytes)) {
+    Block* block = pool.take(record->size());
+    const Read plain = read(*record, {block->data(), block->capacity}, cipher_out, pool);
+    block->size = static_cast<uint32_t>(plain.size);
+    take({block->data(), plain.size});
+    pool.give(block, true);
+    if (plain.kind != Read::Kind::Bytes) return plain.kind == Read::Kind::Closed;
+  }
+  return false;
+}
+
 bool Channel::write(std::string_view plain, Outbox& cipher_out, BlockPool& pool) {
   WOLFSSL* ssl = ssl_.get();
   const size_t records = plain.size() / record_plain_max + 1;

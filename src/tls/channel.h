@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 
+#include "absl/functional/function_ref.h"
 #include "base/outbox.h"
 #include "tls/context.h"
 #include "tls/records.h"
@@ -100,6 +101,10 @@ class Channel {
   };
   // Opens one record into `plain`, which must be at least as long as the record.
   Read read(std::span<const char> record, std::span<char> plain, Outbox& cipher_out, BlockPool& pool);
+  // Opens the whole records of `bytes` one after the other and lends the plaintext of each to `take`; what it was in is
+  // wiped. Stops behind close_notify (true) and at a failure (false; failure() tells).
+  bool read_all(std::span<const char> bytes, Outbox& cipher_out, BlockPool& pool,
+                absl::FunctionRef<void(std::string_view)> take);
   // Seals `plain` as one or more records.
   [[nodiscard]] bool write(std::string_view plain, Outbox& cipher_out, BlockPool& pool);
   // Says close_notify, once.

@@ -39,7 +39,8 @@ struct World {
     setup->options.listeners = {listener};
     session::PoolOptions pool;
     pool.name = "default";
-    pool.members = {endpoint_of("127.0.1.1:143")};
+    const Endpoint back = endpoint_of("127.0.1.1:143");
+    pool.members = {{.host = back.address_text(), .port = back.port, .address = back}};
     setup->options.pools = {pool};
     setup->pools["default"].options = pool;
     setup->front_tls = std::move(gate.context);

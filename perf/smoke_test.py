@@ -22,7 +22,9 @@ class Stub:
 
     def __init__(self, directory, *more):
         self.helper = os.path.join(directory, "helper.sock")
-        words = [MAILSTUB, "--listen", "127.0.0.1:0", "--auth-http", "127.0.0.1:0", "--helper", self.helper]
+        words = [MAILSTUB, "--helper", self.helper]
+        for door in ("--listen", "--pop3", "--submission", "--auth-http"):
+            words += [door, "127.0.0.1:0"]
         self.process = subprocess.Popen([*words, "--mail", str(MAIL_SIZE), *more], stdout=subprocess.PIPE, text=True)
         self.told = {}
         for line in self.process.stdout:
@@ -201,26 +203,60 @@ class Smoke(unittest.TestCase):
                  rb"\{300000\}\r\n.{300000}\)\r\n4 OK .*5 OK .*6 BAD .*\r\n"),
             )
 
+    def test_stub_speaks_pop3(self):
+        with self.plain.connect("pop3") as stream:
+            talk(
+                stream,
+                (b"", rb"\+OK \[XCLIENT\] .*\r\n"),
+                (b"CAPA\r\n", rb"\+OK\r\n.*\r\nUSER\r\nSASL PLAIN\r\n\.\r\n"),
+                (b"AUTH PLAIN\r\n", rb"\+ \r\n"),
+                (b"AGpvZQBzZWNyZXQ=\r\n", rb"\+OK .*\r\n"),
+                (b"XCLIENT ADDR=192.0.2.1\r\nUSER joe\r\nPASS secret\r\n", rb"\+OK\r\n\+OK\r\n\+OK Logged in\r\n"),
+                (b"AUTH PLAIN AGpvZQBzZWNyZXQ=\r\nNOOP\r\n", rb"\+OK Logged in\r\n\+OK\r\n"),
+                (b"STAT\r\nRETR 1\r\nX\r\n", rb"\+OK 1 300000\r\n\+OK .*\r\n.{300000}\r\n\.\r\n-ERR .*\r\n"),
+                (b"TOP 1 2\r\nTOP 1 0\r\n", rb"\+OK 128 octets\r\n.{126}\r\n\.\r\n\+OK 0 octets\r\n\.\r\n"),
+                (b"QUIT\r\n", rb"\+OK .*\r\n"),
+            )
+            self.assertEqual(stream.recv(1), b"")
+
+    def test_stub_speaks_submission(self):
+        ok = rb"250 2\.0\.0 OK\r\n"
+        with self.plain.connect("submission") as stream:
+            talk(
+                stream,
+                (b"", rb"220 .*\r\n"),
+                (b"EHLO there\r\n", rb"(250-[^\r]+\r\n)+250 AUTH PLAIN\r\n"),
+                (b"AUTH PLAIN\r\n", rb"334 \r\n"),
+                (b"AGpvZQBzZWNyZXQ=\r\n", rb"235 .*\r\n"),
+                (b"AUTH PLAIN AGpvZQBzZWNyZXQ=\r\nNOOP\r\n", rb"235 .*\r\n" + ok),
+                (b"MAIL FROM:<joe@example.test>\r\nRCPT TO:<ann@example.test>\r\nDATA\r\n", ok + ok + rb"354 .*\r\n"),
+                (b"Subject: x\r\n\r\nNOOP\r\n..\r\n.\r\nNOOP\r\nX\r\n", ok + ok + rb"500 .*\r\n"),
+                (b"QUIT\r\n", rb"221 .*\r\n"),
+            )
+            self.assertEqual(stream.recv(1), b"")
+
     def test_stub_answers_nginx(self):
-        with self.plain.connect("auth-http") as stream:
-            stream.sendall(b"GET / HTTP/1.0\r\nAuth-User: joe\r\n")
-            stream.sendall(b"Auth-Pass: secret\r\n\r\n")
-            answer = b""
-            while more := stream.recv(4096):
-                answer += more
-        host, _, port = self.plain.told["imap"].rpartition(":")
-        self.assertIn(b"\r\nAuth-Status: OK\r\n", answer)
-        self.assertIn(f"\r\nAuth-Server: {host}\r\nAuth-Port: {port}\r\n".encode(), answer)
+        for word, kind in (("imap", "imap"), ("pop3", "pop3"), ("smtp", "submission")):
+            with self.plain.connect("auth-http") as stream:
+                stream.sendall(b"GET / HTTP/1.0\r\nAuth-User: joe\r\n")
+                stream.sendall(f"Auth-Pass: secret\r\nAuth-Protocol: {word}\r\n\r\n".encode())
+                answer = b""
+                while more := stream.recv(4096):
+                    answer += more
+            host, _, port = self.plain.told[kind].rpartition(":")
+            self.assertIn(b"\r\nAuth-Status: OK\r\n", answer)
+            self.assertIn(f"\r\nAuth-Server: {host}\r\nAuth-Port: {port}\r\n".encode(), answer)
 
     def test_stub_answers_the_gate(self):
         with socket.socket(socket.AF_UNIX) as stream:
             stream.connect(self.plain.helper)
-            back = self.plain.told["imap"].encode()
+            imap, pop3 = (self.plain.told[kind].encode() for kind in ("imap", "pop3"))
             talk(
                 stream,
                 (b"op=hello&version=1&name=postern\n", rb"op=hello&version=1&name=postern-mailstub\n"),
-                (b"op=verify&id=7&user=joe\nop=verify&user=id%3D9&i", b"id=7&result=ok&back=" + back + b"\n"),
-                (b"d=8\nop=dance&id=9\n", b"id=8&result=ok&back=" + back + b"\nid=9&result=error\n"),
+                (b"op=verify&id=7&user=joe\nop=verify&user=id%3D9&i", b"id=7&result=ok&back=" + imap + b"\n"),
+                (b"d=8\nop=dance&id=9\n", b"id=8&result=ok&back=" + imap + b"\nid=9&result=error\n"),
+                (b"op=verify&id=9&protocol=pop3\n", b"id=9&result=ok&back=" + pop3 + b"\n"),
             )
 
 

@@ -15,7 +15,7 @@
 #include "base/check.h"
 #include "perf/bench/front.h"
 #include "perf/bench/timing.h"
-#include "perf/stub/mail_talk.h"
+#include "perf/stub/talk.h"
 #include "session/session.h"
 
 namespace postern::bench {
@@ -161,11 +161,11 @@ class Conversation {
     if (!connected_) {
       connected_ = true;
       timed([&] { session_->connected(world_->now); });
-      give(Side::Back, std::string(mailstub::MailTalk::greeting));
+      give(Side::Back, std::string(talk_->greeting()));
     }
     for (std::string bytes = take(Side::Back); !bytes.empty(); bytes = take(Side::Back)) {
       mailstub::Answer answer;
-      CHECK(talk_.feed(bytes, 0, answer) == bytes.size());
+      CHECK(talk_->feed(bytes, answer) == bytes.size());
       give(Side::Back, answer.text);
     }
   }
@@ -173,7 +173,7 @@ class Conversation {
   World* world_;
   std::unique_ptr<Session> session_;
   OpenSslEnd program_;
-  mailstub::MailTalk talk_;
+  std::unique_ptr<mailstub::Talk> talk_ = mailstub::make_talk(wire::Protocol::Imap, 0);
   bool connected_ = false;
   double seconds_ = 0;
 };

@@ -15,6 +15,7 @@ import unittest
 
 SWARM, MAILSTUB = (os.path.abspath(word) for word in sys.argv[1:3])
 MAIL_SIZE = 300_000
+PROTOCOLS = ("imap", "pop3", "submission")
 
 
 class Stub:
@@ -81,13 +82,16 @@ class Smoke(unittest.TestCase):
             assert stub.close() == 0
         cls.directory.cleanup()
 
-    def both(self, mode, *words):
+    def both(self, mode, *words, protocols=("imap",)):
         """The reports of the same load over TLS and in clear."""
-        yield swarm(mode, self.tls.told["imap"], *words)
-        yield swarm(mode, self.plain.told["imap"], "--plain", *words)
+        for protocol in protocols:
+            for stub, how in ((self.tls, []), (self.plain, ["--plain"])):
+                report = swarm(mode, stub.told[protocol], *how, "--protocol", protocol, *words)
+                self.assertEqual(report["protocol"], protocol)
+                yield report
 
     def test_hold_keeps_every_session(self):
-        for report in self.both("hold", "--sessions", 60, "--for", 0.2, "--exercise", 4096):
+        for report in self.both("hold", "--sessions", 60, "--for", 0.2, "--exercise", 4096, protocols=PROTOCOLS):
             self.assertEqual((report["established"], report["lost"], report["faults"]), (60, 0, {}))
 
     def test_hold_rests_in_idle_and_comes_back(self):
@@ -118,7 +122,7 @@ class Smoke(unittest.TestCase):
         self.assertEqual((report["established"], report["lost"]), (5, 0))
 
     def test_login(self):
-        for report in self.both("login", "--count", 200, "--concurrency", 16):
+        for report in self.both("login", "--count", 200, "--concurrency", 16, protocols=PROTOCOLS):
             self.assertEqual((report["logins"], report["faults"]), (200, {}))
             self.assertGreater(report["latency_ms"]["p50"], 0)
             self.assertLessEqual(report["latency_ms"]["p50"], report["latency_ms"]["p99"])
@@ -136,13 +140,20 @@ class Smoke(unittest.TestCase):
         self.assertEqual(report["logins"], 20)
 
     def test_ping(self):
-        for report in self.both("ping", "--sessions", 10, "--count", 1000):
+        for report in self.both("ping", "--sessions", 10, "--count", 1000, protocols=PROTOCOLS):
             self.assertEqual((report["sessions"], report["answers"], report["faults"]), (10, 1000, {}))
 
     def test_fetch_counts_the_bytes_of_whole_mails(self):
         for report in self.both("fetch", "--sessions", 3, "--bytes", 2_000_000):
             self.assertEqual(report["bytes"], report["fetches"] * MAIL_SIZE)
             self.assertGreaterEqual(report["bytes"], 2_000_000)
+
+    def test_fetch_by_pop3_counts_what_comes_before_the_dot(self):
+        # 32 bytes of the mail's last line are missing, but not its end.
+        for report in self.both("fetch", "--sessions", 3, "--bytes", 2_000_000, protocols=["pop3"]):
+            self.assertEqual(report["bytes"], report["fetches"] * (MAIL_SIZE + 2))
+        for report in self.both("fetch", "--sessions", 3, "--bytes", 100_000, "--size", 5000, protocols=["pop3"]):
+            self.assertEqual(report["bytes"], report["fetches"] * 5056)
 
     def test_fetch_of_the_beginning(self):
         for report in self.both("fetch", "--sessions", 3, "--bytes", 100_000, "--size", 5000):
@@ -172,8 +183,18 @@ class Smoke(unittest.TestCase):
         report = swarm("login", self.plain.told["imap"], "--count", 1, "--concurrency", 1, status=1)
         self.assertEqual(report["faults"], {"tls_failed": 1})
 
+    def test_another_protocol_is_told_by_its_greeting(self):
+        for spoken, protocol in (("imap", "pop3"), ("pop3", "submission"), ("submission", "imap")):
+            words = ["--plain", "--protocol", protocol, "--count", 1, "--concurrency", 1]
+            report = swarm("login", self.plain.told[spoken], *words, status=1)
+            self.assertEqual(report["faults"], {"bad_greeting": 1})
+
     def test_wrong_command_lines(self):
-        for words in ([], ["hold"], ["dance", "127.0.0.1:1"], ["hold", "nowhere"], ["hold", "127.0.0.1:1", "--count", "x"]):
+        somewhere = "127.0.0.1:1"
+        wrong = [[], ["hold"], ["dance", somewhere], ["hold", "nowhere"], ["hold", somewhere, "--count", "x"]]
+        wrong += [["hold", somewhere, "--protocol", "nntp"], ["fetch", somewhere, "--protocol", "submission"]]
+        wrong += [["hold", somewhere, "--protocol", "pop3", "--idle"]]
+        for words in wrong:
             done = subprocess.run([SWARM, *words], capture_output=True, text=True, timeout=10, check=False)
             self.assertEqual((done.returncode, done.stdout), (2, ""), words)
             self.assertIn("postern-swarm", done.stderr)

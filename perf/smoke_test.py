@@ -15,6 +15,7 @@ import unittest
 
 SWARM, MAILSTUB = (os.path.abspath(word) for word in sys.argv[1:3])
 MAIL_SIZE = 300_000
+PROTOCOLS = ("imap", "pop3", "submission")
 
 
 class Stub:
@@ -22,7 +23,9 @@ class Stub:
 
     def __init__(self, directory, *more):
         self.helper = os.path.join(directory, "helper.sock")
-        words = [MAILSTUB, "--listen", "127.0.0.1:0", "--auth-http", "127.0.0.1:0", "--helper", self.helper]
+        words = [MAILSTUB, "--helper", self.helper]
+        for door in ("--listen", "--pop3", "--submission", "--auth-http"):
+            words += [door, "127.0.0.1:0"]
         self.process = subprocess.Popen([*words, "--mail", str(MAIL_SIZE), *more], stdout=subprocess.PIPE, text=True)
         self.told = {}
         for line in self.process.stdout:
@@ -79,13 +82,16 @@ class Smoke(unittest.TestCase):
             assert stub.close() == 0
         cls.directory.cleanup()
 
-    def both(self, mode, *words):
+    def both(self, mode, *words, protocols=("imap",)):
         """The reports of the same load over TLS and in clear."""
-        yield swarm(mode, self.tls.told["imap"], *words)
-        yield swarm(mode, self.plain.told["imap"], "--plain", *words)
+        for protocol in protocols:
+            for stub, how in ((self.tls, []), (self.plain, ["--plain"])):
+                report = swarm(mode, stub.told[protocol], *how, "--protocol", protocol, *words)
+                self.assertEqual(report["protocol"], protocol)
+                yield report
 
     def test_hold_keeps_every_session(self):
-        for report in self.both("hold", "--sessions", 60, "--for", 0.2, "--exercise", 4096):
+        for report in self.both("hold", "--sessions", 60, "--for", 0.2, "--exercise", 4096, protocols=PROTOCOLS):
             self.assertEqual((report["established"], report["lost"], report["faults"]), (60, 0, {}))
 
     def test_hold_rests_in_idle_and_comes_back(self):
@@ -116,7 +122,7 @@ class Smoke(unittest.TestCase):
         self.assertEqual((report["established"], report["lost"]), (5, 0))
 
     def test_login(self):
-        for report in self.both("login", "--count", 200, "--concurrency", 16):
+        for report in self.both("login", "--count", 200, "--concurrency", 16, protocols=PROTOCOLS):
             self.assertEqual((report["logins"], report["faults"]), (200, {}))
             self.assertGreater(report["latency_ms"]["p50"], 0)
             self.assertLessEqual(report["latency_ms"]["p50"], report["latency_ms"]["p99"])
@@ -134,13 +140,20 @@ class Smoke(unittest.TestCase):
         self.assertEqual(report["logins"], 20)
 
     def test_ping(self):
-        for report in self.both("ping", "--sessions", 10, "--count", 1000):
+        for report in self.both("ping", "--sessions", 10, "--count", 1000, protocols=PROTOCOLS):
             self.assertEqual((report["sessions"], report["answers"], report["faults"]), (10, 1000, {}))
 
     def test_fetch_counts_the_bytes_of_whole_mails(self):
         for report in self.both("fetch", "--sessions", 3, "--bytes", 2_000_000):
             self.assertEqual(report["bytes"], report["fetches"] * MAIL_SIZE)
             self.assertGreaterEqual(report["bytes"], 2_000_000)
+
+    def test_fetch_by_pop3_counts_what_comes_before_the_dot(self):
+        # 32 bytes of the mail's last line are missing, but not its end.
+        for report in self.both("fetch", "--sessions", 3, "--bytes", 2_000_000, protocols=["pop3"]):
+            self.assertEqual(report["bytes"], report["fetches"] * (MAIL_SIZE + 2))
+        for report in self.both("fetch", "--sessions", 3, "--bytes", 100_000, "--size", 5000, protocols=["pop3"]):
+            self.assertEqual(report["bytes"], report["fetches"] * 5056)
 
     def test_fetch_of_the_beginning(self):
         for report in self.both("fetch", "--sessions", 3, "--bytes", 100_000, "--size", 5000):
@@ -170,8 +183,18 @@ class Smoke(unittest.TestCase):
         report = swarm("login", self.plain.told["imap"], "--count", 1, "--concurrency", 1, status=1)
         self.assertEqual(report["faults"], {"tls_failed": 1})
 
+    def test_another_protocol_is_told_by_its_greeting(self):
+        for spoken, protocol in (("imap", "pop3"), ("pop3", "submission"), ("submission", "imap")):
+            words = ["--plain", "--protocol", protocol, "--count", 1, "--concurrency", 1]
+            report = swarm("login", self.plain.told[spoken], *words, status=1)
+            self.assertEqual(report["faults"], {"bad_greeting": 1})
+
     def test_wrong_command_lines(self):
-        for words in ([], ["hold"], ["dance", "127.0.0.1:1"], ["hold", "nowhere"], ["hold", "127.0.0.1:1", "--count", "x"]):
+        somewhere = "127.0.0.1:1"
+        wrong = [[], ["hold"], ["dance", somewhere], ["hold", "nowhere"], ["hold", somewhere, "--count", "x"]]
+        wrong += [["hold", somewhere, "--protocol", "nntp"], ["fetch", somewhere, "--protocol", "submission"]]
+        wrong += [["hold", somewhere, "--protocol", "pop3", "--idle"]]
+        for words in wrong:
             done = subprocess.run([SWARM, *words], capture_output=True, text=True, timeout=10, check=False)
             self.assertEqual((done.returncode, done.stdout), (2, ""), words)
             self.assertIn("postern-swarm", done.stderr)
@@ -201,26 +224,60 @@ class Smoke(unittest.TestCase):
                  rb"\{300000\}\r\n.{300000}\)\r\n4 OK .*5 OK .*6 BAD .*\r\n"),
             )
 
+    def test_stub_speaks_pop3(self):
+        with self.plain.connect("pop3") as stream:
+            talk(
+                stream,
+                (b"", rb"\+OK \[XCLIENT\] .*\r\n"),
+                (b"CAPA\r\n", rb"\+OK\r\n.*\r\nUSER\r\nSASL PLAIN\r\n\.\r\n"),
+                (b"AUTH PLAIN\r\n", rb"\+ \r\n"),
+                (b"AGpvZQBzZWNyZXQ=\r\n", rb"\+OK .*\r\n"),
+                (b"XCLIENT ADDR=192.0.2.1\r\nUSER joe\r\nPASS secret\r\n", rb"\+OK\r\n\+OK\r\n\+OK Logged in\r\n"),
+                (b"AUTH PLAIN AGpvZQBzZWNyZXQ=\r\nNOOP\r\n", rb"\+OK Logged in\r\n\+OK\r\n"),
+                (b"STAT\r\nRETR 1\r\nX\r\n", rb"\+OK 1 300000\r\n\+OK .*\r\n.{300000}\r\n\.\r\n-ERR .*\r\n"),
+                (b"TOP 1 2\r\nTOP 1 0\r\n", rb"\+OK 128 octets\r\n.{126}\r\n\.\r\n\+OK 0 octets\r\n\.\r\n"),
+                (b"QUIT\r\n", rb"\+OK .*\r\n"),
+            )
+            self.assertEqual(stream.recv(1), b"")
+
+    def test_stub_speaks_submission(self):
+        ok = rb"250 2\.0\.0 OK\r\n"
+        with self.plain.connect("submission") as stream:
+            talk(
+                stream,
+                (b"", rb"220 .*\r\n"),
+                (b"EHLO there\r\n", rb"(250-[^\r]+\r\n)+250 AUTH PLAIN\r\n"),
+                (b"AUTH PLAIN\r\n", rb"334 \r\n"),
+                (b"AGpvZQBzZWNyZXQ=\r\n", rb"235 .*\r\n"),
+                (b"AUTH PLAIN AGpvZQBzZWNyZXQ=\r\nNOOP\r\n", rb"235 .*\r\n" + ok),
+                (b"MAIL FROM:<joe@example.test>\r\nRCPT TO:<ann@example.test>\r\nDATA\r\n", ok + ok + rb"354 .*\r\n"),
+                (b"Subject: x\r\n\r\nNOOP\r\n..\r\n.\r\nNOOP\r\nX\r\n", ok + ok + rb"500 .*\r\n"),
+                (b"QUIT\r\n", rb"221 .*\r\n"),
+            )
+            self.assertEqual(stream.recv(1), b"")
+
     def test_stub_answers_nginx(self):
-        with self.plain.connect("auth-http") as stream:
-            stream.sendall(b"GET / HTTP/1.0\r\nAuth-User: joe\r\n")
-            stream.sendall(b"Auth-Pass: secret\r\n\r\n")
-            answer = b""
-            while more := stream.recv(4096):
-                answer += more
-        host, _, port = self.plain.told["imap"].rpartition(":")
-        self.assertIn(b"\r\nAuth-Status: OK\r\n", answer)
-        self.assertIn(f"\r\nAuth-Server: {host}\r\nAuth-Port: {port}\r\n".encode(), answer)
+        for word, kind in (("imap", "imap"), ("pop3", "pop3"), ("smtp", "submission")):
+            with self.plain.connect("auth-http") as stream:
+                stream.sendall(b"GET / HTTP/1.0\r\nAuth-User: joe\r\n")
+                stream.sendall(f"Auth-Pass: secret\r\nAuth-Protocol: {word}\r\n\r\n".encode())
+                answer = b""
+                while more := stream.recv(4096):
+                    answer += more
+            host, _, port = self.plain.told[kind].rpartition(":")
+            self.assertIn(b"\r\nAuth-Status: OK\r\n", answer)
+            self.assertIn(f"\r\nAuth-Server: {host}\r\nAuth-Port: {port}\r\n".encode(), answer)
 
     def test_stub_answers_the_gate(self):
         with socket.socket(socket.AF_UNIX) as stream:
             stream.connect(self.plain.helper)
-            back = self.plain.told["imap"].encode()
+            imap, pop3 = (self.plain.told[kind].encode() for kind in ("imap", "pop3"))
             talk(
                 stream,
                 (b"op=hello&version=1&name=postern\n", rb"op=hello&version=1&name=postern-mailstub\n"),
-                (b"op=verify&id=7&user=joe\nop=verify&user=id%3D9&i", b"id=7&result=ok&back=" + back + b"\n"),
-                (b"d=8\nop=dance&id=9\n", b"id=8&result=ok&back=" + back + b"\nid=9&result=error\n"),
+                (b"op=verify&id=7&user=joe\nop=verify&user=id%3D9&i", b"id=7&result=ok&back=" + imap + b"\n"),
+                (b"d=8\nop=dance&id=9\n", b"id=8&result=ok&back=" + imap + b"\nid=9&result=error\n"),
+                (b"op=verify&id=9&protocol=pop3\n", b"id=9&result=ok&back=" + pop3 + b"\n"),
             )
 
 

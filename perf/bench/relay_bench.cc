@@ -15,7 +15,7 @@
 #include "base/check.h"
 #include "perf/bench/front.h"
 #include "perf/bench/timing.h"
-#include "perf/stub/mail_talk.h"
+#include "perf/stub/talk.h"
 #include "session/session.h"
 
 namespace postern::bench {
@@ -39,7 +39,8 @@ struct World {
     setup->options.listeners = {listener};
     session::PoolOptions pool;
     pool.name = "default";
-    pool.members = {endpoint_of("127.0.1.1:143")};
+    const Endpoint back = endpoint_of("127.0.1.1:143");
+    pool.members = {{.host = back.address_text(), .port = back.port, .address = back}};
     setup->options.pools = {pool};
     setup->pools["default"].options = pool;
     setup->front_tls = std::move(gate.context);
@@ -160,11 +161,11 @@ class Conversation {
     if (!connected_) {
       connected_ = true;
       timed([&] { session_->connected(world_->now); });
-      give(Side::Back, std::string(mailstub::MailTalk::greeting));
+      give(Side::Back, std::string(talk_->greeting()));
     }
     for (std::string bytes = take(Side::Back); !bytes.empty(); bytes = take(Side::Back)) {
       mailstub::Answer answer;
-      CHECK(talk_.feed(bytes, 0, answer) == bytes.size());
+      CHECK(talk_->feed(bytes, answer) == bytes.size());
       give(Side::Back, answer.text);
     }
   }
@@ -172,7 +173,7 @@ class Conversation {
   World* world_;
   std::unique_ptr<Session> session_;
   OpenSslEnd program_;
-  mailstub::MailTalk talk_;
+  std::unique_ptr<mailstub::Talk> talk_ = mailstub::make_talk(wire::Protocol::Imap, 0);
   bool connected_ = false;
   double seconds_ = 0;
 };

@@ -14,6 +14,7 @@ from . import machine
 # nginx, HAProxy, Dovecot and others change user when they start as root. Here everything stays what it is: what is
 # compared is not who may read which file.
 ROOT = os.geteuid() == 0
+PROTOCOLS = ["imap", "pop3", "submission"]
 DESCRIPTORS = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 
 
@@ -22,6 +23,7 @@ class Setting:
     """What is the same for every gate of a run."""
 
     directory: str
+    protocol: str  # what the gate and the mail server behind it speak
     chain: str
     key: str
     combined: str  # certificate and key in one file
@@ -37,7 +39,7 @@ class Gate:
 
     name = ""
     program = ""
-    terminates_imap = True  # False: relays bytes from the start; the login is the mail server's work alone
+    logs_in = True  # False: relays bytes from the start; the login is the mail server's work alone
     descriptors_per_session = 2
     shares_descriptor_limit = False  # one process for all workers
     bulk_share = 1.0  # how much of the bytes to fetch are enough to tell
@@ -103,6 +105,12 @@ def first_version(words):
 
 class Nginx(Gate):
     name = program = "nginx"
+    # By protocol. An SMTP login is passed on as it came: without that, the mail server would know of no user.
+    protocols = {
+        "imap": "protocol imap; imap_auth plain login;",
+        "pop3": "protocol pop3; pop3_auth plain;",
+        "submission": "protocol smtp; smtp_auth plain login; xclient off; proxy_smtp_auth on;",
+    }
 
     def words(self):
         s = self.setting
@@ -125,7 +133,10 @@ mail {{
   ssl_certificate_key {s.key};
   ssl_protocols TLSv1.2 TLSv1.3;
   timeout 1h;
-  server {{ listen 127.0.0.1:{self.port} ssl backlog=4096; protocol imap; server_name mail.example.test; }}
+  server {{
+    listen 127.0.0.1:{self.port} ssl backlog=4096; server_name mail.example.test;
+    {self.protocols[s.protocol]}
+  }}
 }}
 """,
         )
@@ -135,7 +146,7 @@ mail {{
 class Haproxy(Gate):
     name = "HAProxy"
     program = "haproxy"
-    terminates_imap = False
+    logs_in = False
     shares_descriptor_limit = True
 
     def words(self):
@@ -152,7 +163,7 @@ defaults
   timeout connect 10s
   timeout client 1h
   timeout server 1h
-frontend imaps
+frontend mails
   bind 127.0.0.1:{self.port} ssl crt {s.combined} backlog 4096
   default_backend mail
 backend mail
@@ -164,7 +175,7 @@ backend mail
 
 class Hitch(Gate):
     name = program = "hitch"
-    terminates_imap = False
+    logs_in = False
 
     @classmethod
     def version(cls):
@@ -192,7 +203,7 @@ daemon = off
 class Stunnel(Gate):
     name = "stunnel"
     program = "stunnel4"
-    terminates_imap = False
+    logs_in = False
     shares_descriptor_limit = True
 
     @classmethod
@@ -207,7 +218,7 @@ class Stunnel(Gate):
 foreground = yes
 pid =
 debug = err
-[imaps]
+[mails]
 accept = 127.0.0.1:{self.port}
 connect = {s.back[0]}:{s.back[1]}
 cert = {s.combined}
@@ -222,6 +233,8 @@ class Dovecot(Gate):
     name = "Dovecot"
     program = "dovecot"
     bulk_share = 0.2  # a GB takes it a quarter of a minute
+    # By protocol: its name with TLS from the first byte.
+    listeners = {"imap": "imaps", "pop3": "pop3s", "submission": "submissions"}
 
     @classmethod
     def version(cls):
@@ -238,22 +251,22 @@ class Dovecot(Gate):
 base_dir = {self.directory}/run
 state_dir = {self.directory}/state
 log_path = {self.directory}/dovecot.log
-protocols = imap
+protocols = {s.protocol}
 listen = 127.0.0.1
 ssl = required
 ssl_cert = <{s.chain}
 ssl_key = <{s.key}
 ssl_min_protocol = TLSv1.2
 default_vsz_limit = 0
-service imap-login {{
+service {s.protocol}-login {{
   service_count = 0
   process_min_avail = {s.workers}
   process_limit = {s.workers}
   client_limit = {clients}
-  inet_listener imap {{
+  inet_listener {s.protocol} {{
     port = 0
   }}
-  inet_listener imaps {{
+  inet_listener {self.listeners[s.protocol]} {{
     port = {self.port}
     ssl = yes
   }}
@@ -311,7 +324,7 @@ chain = "{s.chain}"
 key = "{s.key}"
 
 [[listen]]
-protocol = "imap"
+protocol = "{s.protocol}"
 addresses = ["127.0.0.1:{self.port}"]
 tls = "implicit"
 
@@ -321,7 +334,7 @@ helper = "{s.helper}"
 
 [[pool]]
 name = "default"
-protocol = "imap"
+protocol = "{s.protocol}"
 members = ["{s.back[0]}:{s.back[1]}"]
 tls = "none"
 """,

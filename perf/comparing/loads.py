@@ -66,7 +66,8 @@ class Loads:
         core = None if anywhere else self.options.load_core
         sources = ["--source", "127.1.0.1", "--sources", "4"]
         cipher = ["--groups", "X25519"]
-        return Swarm(self.swarm, [mode, f"127.0.0.1:{gate.port}", *words, *sources, *cipher], self.log, core, seconds)
+        front = [f"127.0.0.1:{gate.port}", "--protocol", gate.setting.protocol]
+        return Swarm(self.swarm, [mode, *front, *words, *sources, *cipher], self.log, core, seconds)
 
     def _cost(self, gate, mode, *words):
         """(CPU seconds of the gate, seconds, report) for what the swarm does between `ready` and `done`."""
@@ -87,8 +88,17 @@ class Loads:
 
     def cpu_round(self, gate):
         """One round of everything that costs CPU, as {measure: value}."""
-        o = self.options
         found = {}
+        self._logins(gate, found)
+        self._requests(gate, found)
+        # In the other protocols a mail takes the same way to its reader.
+        if gate.setting.protocol == "imap":
+            self._bulk(gate, found)
+            self._latency(gate, found)
+        return found
+
+    def _logins(self, gate, found):
+        o = self.options
         # Every user was here once: the gate's caches, where it has any, are warm as in daily life.
         self._cost(gate, "login", "--count", o.users, "--users", o.users)
 
@@ -106,12 +116,16 @@ class Loads:
             found["not_resumed"] = f"{report['measured_resumed']} of {report['measured_handshakes']} resumed"
         note_faults(found, "resumed logins", report)
 
+    def _requests(self, gate, found):
+        o = self.options
         cpu, took, report = self._cost(gate, "ping", "--sessions", o.ping_sessions, "--count", o.pings)
         if report["answers"]:
             found["ping_cpu"] = cpu * 100_000 / report["answers"]
             found["ping_busy"] = cpu / took
         note_faults(found, "requests", report)
 
+    def _bulk(self, gate, found):
+        o = self.options
         size = int(o.fetch_bytes * gate.bulk_share)
         cpu, took, report = self._cost(gate, "fetch", "--sessions", o.fetch_sessions, "--bytes", size)
         if report["bytes"]:
@@ -119,13 +133,15 @@ class Loads:
             found["fetch_speed"] = report["bytes"] / took / 1e6
         note_faults(found, "fetches", report)
 
-        _, _, report = self._cost(gate, "login", "--rate", o.login_rate, "--count", o.login_rate * o.latency_seconds, *users)
+    def _latency(self, gate, found):
+        o = self.options
+        count = o.login_rate * o.latency_seconds
+        _, _, report = self._cost(gate, "login", "--rate", o.login_rate, "--count", count, "--users", o.users)
         found["login_p50"], found["login_p99"] = report["latency_ms"]["p50"], report["latency_ms"]["p99"]
         _, _, report = self._cost(
             gate, "ping", "--sessions", o.ping_sessions, "--rate", o.ping_rate, "--count", o.ping_rate * o.latency_seconds
         )
         found["ping_p50"], found["ping_p99"] = report["latency_ms"]["p50"], report["latency_ms"]["p99"]
-        return found
 
     def memory(self, gate):
         """PSS as sessions come, rest and leave, as {measure: value}. The sessions log in, relay a little and stay."""

@@ -28,8 +28,13 @@ def megabytes(value):
     return None if value is None else value / 1e6
 
 
+# The protocols' names in headings.
+TITLES = {"imap": "IMAP", "pop3": "POP3", "submission": "submission"}
+
+
 class Table:
-    """`gates`: names in order. `rounds`: {name: [{measure: value}, ...]}. `memory`: {name: {measure: value}}."""
+    """`gates`: names in order. `rounds`: {protocol: {name: [{measure: value}, ...]}}. `memory`: {name: {measure:
+    value}}."""
 
     def __init__(self, gates, rounds, memory, options):
         self.gates = gates
@@ -43,13 +48,14 @@ class Table:
         self._line("", [self._name(gate) for gate in self.gates])
         if self.memory:
             self._memory()
-        if self.rounds:
-            o = self.options
-            count = max(len(found) for found in self.rounds.values())
-            self._heading(f"CPU: one worker on a core of its own; median of {count} rounds")
-            self._measured(CPU_ROWS)
-            self._heading(f"Latency, ms: {o.login_rate} logins/s, {o.ping_rate} requests/s")
-            self._measured(LATENCY_ROWS)
+        o = self.options
+        for protocol, rounds in self.rounds.items():
+            count = max(len(found) for found in rounds.values())
+            self._heading(f"CPU, {TITLES[protocol]}: one worker on a core of its own; median of {count} rounds")
+            self._measured(rounds, CPU_ROWS)
+            if protocol == "imap":
+                self._heading(f"Latency, ms: {o.login_rate} logins/s, {o.ping_rate} requests/s")
+                self._measured(rounds, LATENCY_ROWS)
         self._ratios()
         self._notes()
         return "\n".join(self.lines) + "\n"
@@ -67,13 +73,9 @@ class Table:
         if any(value is not None for value in values):
             self._line("  " + label, ["-" if value is None else f"{value:,.{decimals}f}" for value in values])
 
-    def _measured(self, rows):
+    def _measured(self, rounds, rows):
         for key, label, decimals, _ in rows:
-            self._row(label, [self._median(gate, key) for gate in self.gates], decimals)
-
-    def _median(self, gate, key):
-        values = [found[key] for found in self.rounds.get(gate.name, []) if key in found]
-        return statistics.median(values) if values else None
+            self._row(label, [median_of(rounds.get(gate.name, []), key) for gate in self.gates], decimals)
 
     def _memory_rows(self):
         """(label, {gate name: value}, decimals, is a ratio of it wanted)."""
@@ -117,37 +119,31 @@ class Table:
         if len(names) < 2:
             return
         if "Postern" in names:
-            self._heading("Ratio: Postern / the gate of the column (below 1: Postern takes less)")
+            what = "Postern / the gate of the column (below 1: Postern takes less)"
             pairs = [("Postern", name) for name in names]
         else:
             reference = "nginx" if "nginx" in names else names[0]
-            self._heading(f"Ratio: the gate of the column / {reference} (below 1: it takes less)")
+            what = f"the gate of the column / {reference} (below 1: it takes less)"
             pairs = [(name, reference) for name in names]
         if self.memory:
+            self._heading(f"Ratio, memory: {what}")
             for label, values, _, wanted in self._memory_rows():
                 if wanted:
                     self._ratio_line(label, pairs, lambda a, b, values=values: divide(values.get(a), values.get(b)))
-        for key, label, _, wanted in CPU_ROWS + LATENCY_ROWS:
-            if wanted:
-                self._ratio_line(label, pairs, lambda a, b, key=key: self._paired(a, b, key))
+        for protocol, rounds in self.rounds.items():
+            self._heading(f"Ratio, {TITLES[protocol]}: {what}")
+            for key, label, _, wanted in CPU_ROWS + LATENCY_ROWS:
+                if wanted:
+                    self._ratio_line(label, pairs, lambda a, b, key=key, rounds=rounds: paired(rounds, a, b, key))
 
     def _ratio_line(self, label, pairs, ratio):
         cells = self._ratio_cells(pairs, ratio)
         if any(cell != "-" for cell in cells):
             self._line("  " + label, cells)
 
-    def _paired(self, above, below, key):
-        """Median of the ratios within a round: the machine's mood changes less in a round than between rounds."""
-        ratios = []
-        for one, other in zip(self.rounds.get(above, []), self.rounds.get(below, [])):
-            ratio = divide(one.get(key), other.get(key))
-            if ratio is not None:
-                ratios.append(ratio)
-        return statistics.median(ratios) if ratios else None
-
     def _notes(self):
         notes = []
-        relays = [gate.name for gate in self.gates if not gate.terminates_imap]
+        relays = [gate.name for gate in self.gates if not gate.logs_in]
         if relays:
             notes.append(
                 f"{', '.join(relays)}: TLS only. It relays from the first byte and takes no part in the login, which "
@@ -162,16 +158,36 @@ class Table:
                 notes.append(f"{gate.name} held {found['held']:,} of {full:,} sessions here under {limit}.")
             for fault in found.get("faults", []):
                 notes.append(f"{gate.name}, {fault}.")
-            for number, one in enumerate(self.rounds.get(gate.name, []), 1):
-                for fault in one.get("faults", []):
-                    notes.append(f"{gate.name}, round {number}, {fault}.")
-            not_resumed = {one["not_resumed"] for one in self.rounds.get(gate.name, []) if "not_resumed" in one}
-            for words in sorted(not_resumed):
-                notes.append(f"{gate.name} did not resume by ticket: {words}.")
+            for protocol, rounds in self.rounds.items():
+                notes += round_notes(f"{gate.name}, {TITLES[protocol]}", rounds.get(gate.name, []))
         if notes:
             self.lines += ["", "Notes"]
             for note in notes:
                 self.lines += wrapped(note)
+
+
+def round_notes(who, rounds):
+    """What went wrong in them."""
+    for number, one in enumerate(rounds, 1):
+        for fault in one.get("faults", []):
+            yield f"{who}, round {number}, {fault}."
+    for words in sorted({one["not_resumed"] for one in rounds if "not_resumed" in one}):
+        yield f"{who}, did not resume by ticket: {words}."
+
+
+def median_of(rounds, key):
+    values = [found[key] for found in rounds if key in found]
+    return statistics.median(values) if values else None
+
+
+def paired(rounds, above, below, key):
+    """Median of the ratios within a round: the machine's mood changes less in a round than between rounds."""
+    ratios = []
+    for one, other in zip(rounds.get(above, []), rounds.get(below, [])):
+        ratio = divide(one.get(key), other.get(key))
+        if ratio is not None:
+            ratios.append(ratio)
+    return statistics.median(ratios) if ratios else None
 
 
 def divide(above, below):

@@ -20,7 +20,6 @@ namespace {
 using wire::IoResult;
 
 // A whole number of lines, so that the mail looks the same after every turn; large, so that one send takes much.
-constexpr size_t mail_line_size = 64;
 constexpr size_t mail_block_size = 16384 * mail_line_size;
 // A small mail goes out in one piece with the lines around it.
 constexpr size_t small_body_max = 16384;
@@ -51,16 +50,30 @@ std::string_view pair_value(std::string_view line, std::string_view key) {
   return {};
 }
 
+// nginx has its own word for one of them; who does not say a protocol means IMAP.
+wire::Protocol protocol_in(std::string_view word) {
+  if (word == "smtp") return wire::Protocol::Submission;
+  return wire::protocol_of(word).value_or(wire::Protocol::Imap);
+}
+
+// The value of a header line, as nginx writes it.
+std::string_view header_value(std::string_view question, std::string_view name_and_colon) {
+  const size_t at = question.find(name_and_colon);
+  if (at == std::string_view::npos) return {};
+  question.remove_prefix(at + name_and_colon.size());
+  return question.substr(0, question.find('\r'));
+}
+
 }  // namespace
 
 struct Server::Conversation {
   size_t slot = 0;  // where it stands among `conversations_`
   wire::Stream stream;
-  Talk talk = Talk::Imap;
+  Door door = Door::Mail;
+  std::unique_ptr<Talk> talk;  // with a proxy
   bool shakes_hands = false;
-  bool closes = false;   // once everything is sent
-  uint32_t watched = 0;  // epoll events asked for
-  MailTalk mail;
+  bool closes = false;     // once everything is sent
+  uint32_t watched = 0;    // epoll events asked for
   std::string input;       // not yet understood
   std::string output;      // not yet sent: this,
   uint64_t body_left = 0;  // then so much of the mail,
@@ -74,20 +87,28 @@ Server::Server(Options options)
     : options_(std::move(options)), epoll_(::epoll_create1(EPOLL_CLOEXEC)), mail_(make_mail()), incoming_(65536) {}
 
 Server::~Server() {
-  for (const auto& [listener, talk] : listeners_)
-    ::close(listener);
+  for (const Listener& listener : listeners_)
+    ::close(listener.socket);
   if (signals_ >= 0) ::close(signals_);
   ::close(epoll_);
 }
 
-absl::Status Server::add_listener(int listener, Talk talk) {
+absl::Status Server::add_mail_listener(int socket, wire::Protocol protocol) {
+  backs_[static_cast<size_t>(protocol)].endpoints.push_back(wire::bound_endpoint(socket));
+  return add({socket, Door::Mail, protocol});
+}
+
+absl::Status Server::add_listener(int socket, Door door) {
+  return add({socket, door, {}});
+}
+
+absl::Status Server::add(const Listener& listener) {
+  listeners_.push_back(listener);
   epoll_event event{};
   event.events = EPOLLIN;
-  event.data.fd = listener;
-  if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, listener, &event) != 0) return absl::InternalError("epoll refuses a listener");
-  listeners_.emplace_back(listener, talk);
-  if (talk == Talk::Imap) backs_.push_back(wire::bound_endpoint(listener));
-  return absl::OkStatus();
+  event.data.fd = listener.socket;
+  if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, listener.socket, &event) == 0) return absl::OkStatus();
+  return absl::InternalError("epoll refuses a listener");
 }
 
 absl::Status Server::run() {
@@ -107,9 +128,9 @@ absl::Status Server::run() {
       const int socket = events[static_cast<size_t>(i)].data.fd;
       if (socket == signals_) return absl::OkStatus();
       const auto listener =
-          std::find_if(listeners_.begin(), listeners_.end(), [&](const auto& l) { return l.first == socket; });
+          std::find_if(listeners_.begin(), listeners_.end(), [&](const auto& l) { return l.socket == socket; });
       if (listener != listeners_.end()) {
-        accept_all(listener->first, listener->second);
+        accept_all(*listener);
       } else if (static_cast<size_t>(socket) < conversations_.size() && conversations_[static_cast<size_t>(socket)]) {
         serve(*conversations_[static_cast<size_t>(socket)]);
       }
@@ -117,10 +138,10 @@ absl::Status Server::run() {
   }
 }
 
-void Server::accept_all(int listener, Talk talk) {
+void Server::accept_all(const Listener& listener) {
   // A handful at a time, so that a flood of newcomers does not starve those who are being served.
   for (int i = 0; i < 64; ++i) {
-    const int socket = ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    const int socket = ::accept4(listener.socket, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (socket < 0) return;
     const auto slot = static_cast<size_t>(socket);
     if (slot >= conversations_.size()) conversations_.resize(slot + 1);
@@ -128,22 +149,23 @@ void Server::accept_all(int listener, Talk talk) {
     Conversation& conversation = *conversations_[slot];
     conversation.slot = slot;
     conversation.stream = wire::Stream(socket);
-    conversation.talk = talk;
-    if (talk == Talk::Imap && options_.tls != nullptr) {
-      if (!conversation.stream.start_tls(options_.tls.get(), false)) {
-        end(conversation);
-        continue;
-      }
-      conversation.shakes_hands = true;
-    } else if (talk == Talk::Imap) {
-      conversation.output = MailTalk::greeting;
-      if (!flush(conversation) && !conversation.stream.is_open()) {
-        end(conversation);
-        continue;
-      }
-    }
-    watch(conversation);
+    conversation.door = listener.door;
+    if (begin(conversation, listener)) watch(conversation);
   }
+}
+
+bool Server::begin(Conversation& conversation, const Listener& listener) {
+  if (listener.door != Door::Mail) return true;
+  conversation.talk = make_talk(listener.protocol, options_.mail_size);
+  if (options_.tls != nullptr) {
+    conversation.shakes_hands = conversation.stream.start_tls(options_.tls.get(), false);
+    if (conversation.shakes_hands) return true;
+  } else {
+    conversation.output = conversation.talk->greeting();
+    if (flush(conversation) || conversation.stream.is_open()) return true;
+  }
+  end(conversation);
+  return false;
 }
 
 void Server::serve(Conversation& conversation) {
@@ -152,7 +174,7 @@ void Server::serve(Conversation& conversation) {
     if (result == IoResult::Wait) return watch(conversation);
     if (result != IoResult::Done) return end(conversation);
     conversation.shakes_hands = false;
-    conversation.output = MailTalk::greeting;
+    conversation.output = conversation.talk->greeting();
   }
   while (true) {
     if (conversation.has_output() && !flush(conversation)) break;
@@ -255,13 +277,13 @@ bool Server::send_answer(Conversation& conversation) {
 }
 
 size_t Server::understand(Conversation& conversation, std::string_view input) {
-  switch (conversation.talk) {
-    case Talk::Imap: return conversation.mail.feed(input, options_.mail_size, answer_);
-    case Talk::AuthHttp:
+  switch (conversation.door) {
+    case Door::Mail: return conversation.talk->feed(input, answer_);
+    case Door::AuthHttp:
       if (input.find("\r\n\r\n") == std::string_view::npos) return 0;
-      answer_http();
+      answer_http(input);
       return input.size();
-    case Talk::Helper: {
+    case Door::Helper: {
       size_t taken = 0;
       for (size_t end = input.find('\n'); end != std::string_view::npos; end = input.find('\n', taken)) {
         answer_helper(input.substr(taken, end - taken));
@@ -273,8 +295,8 @@ size_t Server::understand(Conversation& conversation, std::string_view input) {
   return input.size();
 }
 
-void Server::answer_http() {
-  const Endpoint& back = next_back();
+void Server::answer_http(std::string_view question) {
+  const Endpoint& back = next_back(protocol_in(header_value(question, "\r\nAuth-Protocol: ")));
   answer_.text.append("HTTP/1.0 200 OK\r\nAuth-Status: OK\r\nAuth-Server: ").append(back.address_text());
   answer_.text.append("\r\nAuth-Port: ").append(std::to_string(back.port)).append("\r\n\r\n");
   answer_.close = true;
@@ -287,7 +309,7 @@ void Server::answer_helper(std::string_view line) {
   }
   const std::string_view id = pair_value(line, "id");
   if (id.empty()) return;
-  const Endpoint& back = next_back();
+  const Endpoint& back = next_back(protocol_in(pair_value(line, "protocol")));
   answer_.text.append("id=").append(id);
   if (pair_value(line, "op") != "verify") {
     answer_.text += "&result=error\n";
@@ -297,11 +319,12 @@ void Server::answer_helper(std::string_view line) {
   answer_.text.append("&result=ok&back=").append(back.text()).append(options_.helper_fields).append("\n");
 }
 
-const Endpoint& Server::next_back() {
+const Endpoint& Server::next_back(wire::Protocol protocol) {
   static const Endpoint nowhere{};
-  if (backs_.empty()) return nowhere;
-  next_back_ = (next_back_ + 1) % backs_.size();
-  return backs_[next_back_];
+  Backs& backs = backs_[static_cast<size_t>(protocol)];
+  if (backs.endpoints.empty()) return nowhere;
+  backs.next = (backs.next + 1) % backs.endpoints.size();
+  return backs.endpoints[backs.next];
 }
 
 void Server::watch(Conversation& conversation) {

@@ -3,31 +3,33 @@
 // as an epoll loop can do, since it shares a core with the load generator.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "perf/stub/mail_talk.h"
+#include "perf/stub/talk.h"
 #include "perf/wire/machine.h"
 #include "perf/wire/stream.h"
 #include "perf/wire/tls.h"
 
 namespace postern::mailstub {
 
-enum class Talk : uint8_t {
-  Imap,
-  AuthHttp,  // nginx's mail module asks here (HTTP/1.0, one question a connection)
-  Helper,    // the gate asks here (postern-helper protocol, version 1)
+// Who comes to a listener.
+enum class Door : uint8_t {
+  Mail,      // proxies with their users
+  AuthHttp,  // nginx's mail module with questions (HTTP/1.0, one question a connection)
+  Helper,    // the gate with questions (postern-helper protocol, version 1)
 };
 
 class Server {
  public:
   struct Options {
-    uint64_t mail_size = 16 << 20;  // a whole mail; a partial FETCH gets less
+    uint64_t mail_size = 16 << 20;  // a whole mail; a partial FETCH and TOP get less
     std::string helper_fields;      // appended to each answer to the gate, such as "&ttl=300"
-    wire::Context tls;              // set: the IMAP listeners speak TLS from the first byte
+    wire::Context tls;              // set: the mail listeners speak TLS from the first byte
   };
 
   explicit Server(Options options);
@@ -35,15 +37,29 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Takes over the listener. The addresses of the Imap listeners are what the other talks answer with, in turn.
-  absl::Status add_listener(int listener, Talk talk);
+  // Take over the listener. The addresses of a protocol's mail listeners are what questions about it are answered with,
+  // in turn.
+  absl::Status add_mail_listener(int socket, wire::Protocol protocol);
+  absl::Status add_listener(int socket, Door door);
   // Until SIGINT, SIGTERM or SIGUSR1.
   absl::Status run();
 
  private:
   struct Conversation;
+  struct Listener {
+    int socket = -1;
+    Door door = Door::Mail;
+    wire::Protocol protocol = wire::Protocol::Imap;
+  };
+  struct Backs {
+    std::vector<Endpoint> endpoints;
+    size_t next = 0;
+  };
 
-  void accept_all(int listener, Talk talk);
+  absl::Status add(const Listener& listener);
+  void accept_all(const Listener& listener);
+  // False: it has ended already.
+  bool begin(Conversation& conversation, const Listener& listener);
   void serve(Conversation& conversation);
   // False: the conversation cannot go on now, for the peer reads slowly or is gone.
   bool flush(Conversation& conversation);
@@ -51,18 +67,17 @@ class Server {
   void answer_all(Conversation& conversation, std::string_view input);
   bool send_answer(Conversation& conversation);
   size_t understand(Conversation& conversation, std::string_view input);
-  void answer_http();
+  void answer_http(std::string_view question);
   void answer_helper(std::string_view line);
   void watch(Conversation& conversation);
   void end(Conversation& conversation);
-  const Endpoint& next_back();
+  const Endpoint& next_back(wire::Protocol protocol);
 
   Options options_;
   int epoll_ = -1;
   int signals_ = -1;
-  std::vector<std::pair<int, Talk>> listeners_;
-  std::vector<Endpoint> backs_;
-  size_t next_back_ = 0;
+  std::vector<Listener> listeners_;
+  std::array<Backs, wire::protocol_words.size()> backs_;      // by protocol
   std::vector<std::unique_ptr<Conversation>> conversations_;  // by socket
   std::string mail_;                                          // what every mail consists of, over and over
   std::vector<char> incoming_;

@@ -89,8 +89,8 @@ void Crowd::open(uint32_t index, uint32_t user) {
   watch(index);
 }
 
-void Crowd::ask(uint32_t index, std::string_view command) {
-  programs_[index].ask(command, wire::Clock::now());
+void Crowd::ask(uint32_t index, const Request& request) {
+  programs_[index].ask(request, wire::Clock::now());
   watch(index);
 }
 

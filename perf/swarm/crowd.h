@@ -37,7 +37,7 @@ class Crowd {
 
   // These begin something; how it went comes with wait(). Failures are counted here and close the program.
   void open(uint32_t index, uint32_t user);
-  void ask(uint32_t index, std::string_view command);
+  void ask(uint32_t index, const Request& request);
   void log_out(uint32_t index);
   void close(uint32_t index);
   void close_all();

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <string>
 #include <vector>
 
 #include "perf/swarm/modes.h"
@@ -8,20 +7,20 @@ namespace postern::swarm {
 namespace {
 
 // What each session asks after its login, in turn.
-std::vector<std::string> exercise_of(const Options& options) {
-  std::vector<std::string> commands;
+std::vector<Request> exercise_of(const Options& options) {
+  std::vector<Request> requests;
   if (options.exercise > 0) {
-    commands.emplace_back("NOOP");
-    commands.push_back("FETCH 1 BODY[]<0." + std::to_string(options.exercise) + ">");
+    requests.push_back({Request::Kind::Noop});
+    if (can_fetch(options.protocol)) requests.push_back({Request::Kind::Fetch, options.exercise});
   }
-  if (options.mode == Mode::Hold && options.idle) commands.emplace_back("IDLE");
-  return commands;
+  if (options.mode == Mode::Hold && options.idle) requests.push_back({Request::Kind::Idle});
+  return requests;
 }
 
 }  // namespace
 
 Latencies establish(Crowd& crowd, const Options& options) {
-  const std::vector<std::string> exercise = exercise_of(options);
+  const std::vector<Request> exercise = exercise_of(options);
   std::vector<uint8_t> asked(crowd.size());
   std::vector<wire::Instant> opened_at(crowd.size());
   Latencies latencies;
@@ -54,6 +53,7 @@ Latencies establish(Crowd& crowd, const Options& options) {
 void add_common(Report& report, const Crowd& crowd) {
   const World& world = crowd.world();
   report.add("front", world.options->front.text());
+  report.add("protocol", wire::protocol_word(world.options->protocol));
   if (world.handshakes > 0) {
     Report tls;
     tls.add("version", world.tls_version).add("cipher", world.tls_cipher);

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <string>
-
 #include "perf/swarm/modes.h"
 
 namespace postern::swarm {
@@ -13,16 +11,15 @@ absl::StatusOr<Outcome> fetch(const Options& options) {
   const uint32_t established = crowd.resting();
   crowd.pause("ready");
 
-  std::string command = "FETCH 1 BODY[]";
-  if (options.size > 0) command += "<0." + std::to_string(options.size) + ">";
+  const Request request{Request::Kind::Fetch, options.size};
   std::vector<wire::Instant> asked_at(crowd.size());
   Latencies latencies;
   uint32_t under_way = 0;
-  const uint64_t bytes_before = crowd.world().body_bytes;
+  const uint64_t bytes_before = crowd.world().mail_bytes;
   const wire::Instant start = wire::Clock::now();
   const auto ask = [&](uint32_t index) {
     asked_at[index] = wire::Clock::now();
-    crowd.ask(index, command);
+    crowd.ask(index, request);
     ++under_way;
   };
   for (uint32_t i = 0; i < crowd.size(); ++i) {
@@ -34,13 +31,13 @@ absl::StatusOr<Outcome> fetch(const Options& options) {
       --under_way;
       if (happening.step == Step::Answered) latencies.record(happening.at - asked_at[happening.index]);
       asked_at[happening.index] = {};
-      const bool more = crowd.world().body_bytes - bytes_before < options.bytes && !crowd.is_over();
+      const bool more = crowd.world().mail_bytes - bytes_before < options.bytes && !crowd.is_over();
       if (happening.step == Step::Answered && more) ask(happening.index);
     }
     if (crowd.is_out_of_time()) break;
   }
   const double seconds = seconds_between(start, wire::Clock::now());
-  const uint64_t bytes = crowd.world().body_bytes - bytes_before;
+  const uint64_t bytes = crowd.world().mail_bytes - bytes_before;
   crowd.pause("done");
 
   Outcome outcome;

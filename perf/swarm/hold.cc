@@ -14,7 +14,7 @@ void ask_all(Crowd& crowd, const Options& options) {
   while (next < crowd.size() || under_way > 0) {
     for (; next < crowd.size() && under_way < options.concurrency; ++next) {
       if (crowd.program(next).state() != MailProgram::State::Resting) continue;  // lost already
-      crowd.ask(next, options.idle ? "DONE" : "NOOP");
+      crowd.ask(next, {options.idle ? Request::Kind::Done : Request::Kind::Noop});
       asked[next] = true;
       ++under_way;
     }

@@ -5,18 +5,13 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <utility>
 
 namespace postern::swarm {
 namespace {
 
 using wire::IoResult;
-
-// A proxy's and a mail server's lines before a literal are short; this is for capability lists and long error texts.
-constexpr size_t line_size_max = 65536;
 
 Fault fault_of_errno(int number) {
   switch (number) {
@@ -55,21 +50,12 @@ Endpoint nth_address(Endpoint first, uint32_t n) {
   return first;
 }
 
-std::string quoted(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    out += c;
-  }
-  return out += '"';
-}
-
-std::string login_command(const Options& options, uint32_t user) {
+Account account_of(const Options& options, uint32_t user) {
   std::string name = options.user;
   if (const size_t at = name.find("%d"); at != std::string::npos) {
     name.replace(at, 2, std::to_string(options.first_user + user % options.users));
   }
-  return "LOGIN " + quoted(name) + " " + quoted(options.password);
+  return {std::move(name), options.password};
 }
 
 }  // namespace
@@ -96,9 +82,8 @@ std::string_view fault_word(Fault fault) {
 Fault MailProgram::open(uint32_t serial, uint32_t user, wire::Instant now) {
   const Options& options = *world_->options;
   user_ = user;
-  tag_ = 0;
-  literal_left_ = 0;
-  idles_ = said_bye_ = false;
+  login_step_ = 0;
+  talk_ = make_talk(options.protocol);
   fault_ = Fault::None;
   sockaddr_storage storage{};
   socklen_t size = options.front.to_sockaddr(storage);
@@ -136,7 +121,6 @@ void MailProgram::close() {
   stream_.close();
   state_ = State::Closed;
   output_ = {};
-  line_ = {};
 }
 
 Step MailProgram::fail(Fault fault) {
@@ -227,7 +211,7 @@ Step MailProgram::read_all() {
     if (transfer.result != IoResult::Done) {
       // What was completed is told first; the kernel will name this socket again.
       if (step != Step::Nothing) return step;
-      return fail(said_bye_ ? Fault::Bye : fault_of(transfer.result));
+      return fail(talk_->said_bye() ? Fault::Bye : fault_of(transfer.result));
     }
     // With one command under way there is one completion at most.
     const Step one = understand({world_->incoming.data(), transfer.size});
@@ -240,87 +224,49 @@ Step MailProgram::read_all() {
 Step MailProgram::understand(std::string_view chunk) {
   Step step = Step::Nothing;
   while (!chunk.empty()) {
-    if (literal_left_ > 0) {
-      const size_t size = std::min<uint64_t>(literal_left_, chunk.size());
-      literal_left_ -= size;
-      world_->body_bytes += size;
-      chunk.remove_prefix(size);
-      continue;
-    }
-    const size_t newline = chunk.find('\n');
-    if (newline == std::string_view::npos) {
-      line_.append(chunk);
-      return line_.size() > line_size_max ? fail(Fault::BadAnswer) : step;
-    }
-    std::string_view line = chunk.substr(0, newline);
-    chunk.remove_prefix(newline + 1);
-    const std::string begun = std::exchange(line_, {});
-    const std::string whole = begun.empty() ? std::string() : begun + std::string(line);
-    if (!begun.empty()) line = whole;
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    const Step one = on_line(line);
+    const Step one = on_heard(talk_->hear(chunk, world_->mail_bytes));
     if (one == Step::Failed) return one;
     if (one != Step::Nothing) step = one;
   }
   return step;
 }
 
-Step MailProgram::on_line(std::string_view line) {
-  if (state_ == State::Greeting) {
-    if (!line.starts_with("* OK")) return fail(line.starts_with("* BYE") ? Fault::Bye : Fault::BadGreeting);
-    state_ = State::LoggingIn;
-    send_command(login_command(*world_->options, user_));
-    return Step::Nothing;
+Step MailProgram::on_heard(Heard heard) {
+  switch (heard) {
+    case Heard::Nothing: return Step::Nothing;
+    case Heard::Ok: return on_ok();
+    case Heard::Refused: return fail(refusal());
+    case Heard::Garbage: return fail(state_ == State::Greeting ? Fault::BadGreeting : Fault::BadAnswer);
   }
-  if (line.starts_with("* ")) {
-    if (line.starts_with("* BYE")) said_bye_ = true;
-    if (!line.ends_with('}')) return Step::Nothing;
-    const size_t open = line.rfind('{');
-    if (open == std::string_view::npos) return Step::Nothing;
-    const char* end = line.data() + line.size() - 1;
-    const auto parsed = std::from_chars(line.data() + open + 1, end, literal_left_);
-    return parsed.ec == std::errc() && parsed.ptr == end ? Step::Nothing : fail(Fault::BadAnswer);
-  }
-  if (line.starts_with('+') && idles_ && state_ == State::Asking) {
-    state_ = State::Resting;
-    return Step::Answered;
-  }
-  std::array<char, 16> tag{'t'};
-  char* end = std::to_chars(tag.data() + 1, tag.data() + tag.size() - 1, tag_).ptr;
-  *end++ = ' ';
-  const std::string_view wanted(tag.data(), static_cast<size_t>(end - tag.data()));
-  if (tag_ == 0 || !line.starts_with(wanted)) return Step::Nothing;  // the end of a line that had a literal
-  return on_tagged(line.substr(wanted.size()));
+  return Step::Nothing;
 }
 
-Step MailProgram::on_tagged(std::string_view outcome) {
-  const State before = state_;
-  if (!outcome.starts_with("OK")) {
-    return fail(before == State::LoggingIn ? Fault::LoginRefused : Fault::CommandRefused);
-  }
-  switch (before) {
-    case State::LoggingIn: state_ = State::Resting; return Step::LoggedIn;
-    case State::Asking:
-      idles_ = false;
-      state_ = State::Resting;
-      return Step::Answered;
+Fault MailProgram::refusal() const {
+  if (state_ == State::Greeting) return talk_->said_bye() ? Fault::Bye : Fault::BadGreeting;
+  return state_ == State::LoggingIn ? Fault::LoginRefused : Fault::CommandRefused;
+}
+
+Step MailProgram::on_ok() {
+  switch (state_) {
+    case State::Greeting:
+    case State::LoggingIn: {
+      const std::string line = talk_->login_line(login_step_++, account_of(*world_->options, user_));
+      state_ = line.empty() ? State::Resting : State::LoggingIn;
+      if (line.empty()) return Step::LoggedIn;
+      send(line);
+      return Step::Nothing;
+    }
+    case State::Asking: state_ = State::Resting; return Step::Answered;
     case State::LoggingOut: return Step::LoggedOut;
     case State::Closed:
     case State::Connecting:
     case State::Handshaking:
-    case State::Greeting:
     case State::Resting: break;
   }
   return fail(Fault::BadAnswer);
 }
 
-void MailProgram::send_command(std::string_view command) {
-  std::string line;
-  if (command == "DONE") {
-    line = "DONE\r\n";
-  } else {
-    line.append("t").append(std::to_string(++tag_)).append(" ").append(command).append("\r\n");
-  }
+void MailProgram::send(std::string_view line) {
   if (!output_.empty()) {
     output_ += line;
     return;
@@ -330,15 +276,14 @@ void MailProgram::send_command(std::string_view command) {
   if (transfer.result == IoResult::Wait) output_.assign(line, transfer.size);
 }
 
-void MailProgram::ask(std::string_view command, wire::Instant now) {
+void MailProgram::ask(const Request& request, wire::Instant now) {
   await(State::Asking, now);
-  if (command == "IDLE") idles_ = true;
-  send_command(command);
+  send(talk_->request_line(request));
 }
 
 void MailProgram::log_out(wire::Instant now) {
   await(State::LoggingOut, now);
-  send_command("LOGOUT");
+  send(talk_->request_line({Request::Kind::LogOut}));
 }
 
 }  // namespace postern::swarm

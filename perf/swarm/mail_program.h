@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// MailProgram: one simulated IMAP mail program, from connect to logout, one command at a time.
+// MailProgram: one simulated mail program, from connect to logout, one command at a time. What it says is its Talk's.
 #pragma once
 
 #include <openssl/ssl.h>
@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "perf/swarm/options.h"
+#include "perf/swarm/talk.h"
 #include "perf/wire/machine.h"
 #include "perf/wire/stream.h"
 
@@ -24,13 +25,13 @@ enum class Fault : uint8_t {
   Refused,         // nobody listens, or the backlog is full
   ConnectFailed,   // any other failure of connect
   TlsFailed,       // the handshake or a record was bad
-  BadGreeting,     // the first line was not "* OK"
-  LoginRefused,    // NO or BAD to LOGIN
-  CommandRefused,  // NO or BAD to anything else
-  Bye,             // "* BYE" and the end, unasked
+  BadGreeting,     // the other side did not greet, or not as its dialect does
+  LoginRefused,    // the answer to a step of the login was no
+  CommandRefused,  // the same of anything else
+  Bye,             // "* BYE" or 421 and the end, unasked
   Closed,          // the end without a word
   Reset,
-  BadAnswer,  // a line that is too long, or a literal that is none
+  BadAnswer,  // what the dialect does not know, or a line that is too long
   Timeout,    // no answer within the limit
 };
 inline constexpr size_t fault_count = static_cast<size_t>(Fault::Timeout) + 1;
@@ -44,7 +45,7 @@ struct World {
   const Options* options = nullptr;
   SSL_CTX* tls = nullptr;  // null: plain
   std::vector<char> incoming = std::vector<char>(256 * 1024);
-  uint64_t body_bytes = 0;  // of literals
+  uint64_t mail_bytes = 0;  // that were fetched
   uint64_t handshakes = 0;
   uint64_t resumed = 0;     // of the handshakes
   std::string tls_version;  // of the first handshake
@@ -67,7 +68,7 @@ class MailProgram {
   // Does all that can be done now and says what came of it. After Failed see fault().
   Step go_on(wire::Instant now);
   // From Resting: sends the command; Answered follows. IDLE is answered when the other side begins to idle.
-  void ask(std::string_view command, wire::Instant now);
+  void ask(const Request& request, wire::Instant now);
   void log_out(wire::Instant now);
   void close();
 
@@ -90,23 +91,21 @@ class MailProgram {
   bool flush();
   Step read_all();
   Step understand(std::string_view chunk);
-  Step on_line(std::string_view line);
-  Step on_tagged(std::string_view outcome);
-  void send_command(std::string_view command);
+  Step on_heard(Heard heard);
+  Step on_ok();
+  Fault refusal() const;
+  void send(std::string_view line);
   void await(State state, wire::Instant now);
 
   World* world_;
   wire::Stream stream_;
   State state_ = State::Closed;
   Fault fault_ = Fault::None;
-  bool idles_ = false;
-  bool said_bye_ = false;
+  uint8_t login_step_ = 0;
   uint32_t user_ = 0;
-  uint32_t tag_ = 0;
-  uint64_t literal_left_ = 0;
   wire::Instant deadline_{};
-  std::string output_;  // what the socket did not take yet
-  std::string line_;    // the beginning of a line whose end has not come
+  std::unique_ptr<Talk> talk_;  // of this connection
+  std::string output_;          // what the socket did not take yet
   std::unique_ptr<SSL_SESSION, FreeSession> ticket_;
 };
 

@@ -18,14 +18,15 @@ namespace {
 constexpr const char* help =
     R"(Usage: postern-swarm hold|login|ping|fetch ADDRESS:PORT [option ...]
 
-Plays thousands of IMAP mail programs over TLS and prints what happened as one JSON object.
+Plays thousands of mail programs over TLS and prints what happened as one JSON object.
 
   hold     opens --sessions, logs in, stays --for SECONDS (or until SIGUSR1, SIGTERM, SIGINT) and counts who was lost
   login    connects, logs in and out --count times, --concurrency at a time or --rate a second
   ping     sends --count NOOPs over --sessions established sessions, each waiting for its answer, or --rate a second
-  fetch    fetches the mail over --sessions established sessions until --bytes came
+  fetch    fetches the mail over --sessions established sessions until --bytes came; not in submission
 
 Where to and how:
+  --protocol NAME         imap, pop3 or submission (imap)
   --plain                 no TLS (default: TLS from the first byte)
   --tls-version 1.2|1.3   exactly this one (1.3)
   --cipher NAME           exactly this one (TLS_AES_128_GCM_SHA256)
@@ -48,10 +49,12 @@ How much:
   --count N               logins or requests (1000)
   --rate N                logins or requests a second; latency then counts from when each was due
   --bytes N               bytes of mail (1073741824)
-  --size N                fetch only the first N bytes of the mail each time
+  --size N                fetch only the first N bytes of the mail each time (POP3: as many lines as have them, at 64
+                          bytes a line)
   --resume                login: resume the TLS session by ticket, as a mail program does that comes back
-  --exercise N            after login each session asks NOOP and fetches N bytes, so that it has relayed before it rests
-  --idle                  hold: rest in IDLE
+  --exercise N            after login each session asks NOOP and fetches N bytes (submission: NOOP only), so that it has
+                          relayed before it rests
+  --idle                  hold: rest in IDLE; IMAP only
   --no-check              hold: do not ask NOOP of each session at the end
   --for SECONDS           hold: stay so long (10)
   --answer-timeout S      give a session up that waits longer (30)
@@ -64,7 +67,8 @@ Exit status: 0 all went well, 1 something was lost or refused (see "faults"), 2 
 )";
 
 enum Key : int {
-  Plain = 1,
+  Protocol = 1,
+  Plain,
   TlsVersion,
   Cipher,
   Groups,
@@ -95,7 +99,8 @@ enum Key : int {
   Help,
 };
 
-constexpr option known[] = {{"plain", no_argument, nullptr, Plain},
+constexpr option known[] = {{"protocol", required_argument, nullptr, Protocol},
+                            {"plain", no_argument, nullptr, Plain},
                             {"tls-version", required_argument, nullptr, TlsVersion},
                             {"cipher", required_argument, nullptr, Cipher},
                             {"groups", required_argument, nullptr, Groups},
@@ -196,17 +201,39 @@ Reading wrong(const char* format, const char* word) {
   return Reading::Wrong;
 }
 
+bool take_source(const char* word, Options& options) {
+  const auto source = Endpoint::parse(word, 1);
+  if (!source) return wrong("\"%s\" is not an address", word), false;
+  options.source = *source;
+  if (options.sources == 0) options.sources = 1;
+  return true;
+}
+
+bool take_protocol(const char* word, Options& options) {
+  const auto protocol = wire::protocol_of(word);
+  if (!protocol) return wrong("\"%s\" is not imap, pop3 or submission", word), false;
+  options.protocol = *protocol;
+  return true;
+}
+
+// What goes together and what does not.
+Reading check(const Options& options) {
+  if (options.sources > 0 && options.source.port == 0) return wrong("%s", "--sources wants --source");
+  if (options.sources > 0 && options.source.v6 != options.front.v6) return wrong("%s", "--source is of another family");
+  if (options.mode == Mode::Fetch && !can_fetch(options.protocol))
+    return wrong("%s", "submission has nothing to fetch");
+  if (options.idle && options.protocol != wire::Protocol::Imap) return wrong("%s", "--idle is for IMAP only");
+  return Reading::Run;
+}
+
 }  // namespace
 
 Reading read_options(int count, char** words, Options& options) {
   for (int key = 0; (key = ::getopt_long(count, words, "", known, nullptr)) != -1;) {
     if (key == '?') return Reading::Wrong;
     if (key == Help) return std::fputs(help, stdout), Reading::Helped;
-    if (key == Source) {
-      const auto source = Endpoint::parse(optarg, 1);
-      if (!source) return wrong("\"%s\" is not an address", optarg);
-      options.source = *source;
-      if (options.sources == 0) options.sources = 1;
+    if (key == Source || key == Protocol) {
+      if (!(key == Source ? take_source(optarg, options) : take_protocol(optarg, options))) return Reading::Wrong;
       continue;
     }
     if (take_word(key, optarg, options)) continue;
@@ -221,9 +248,7 @@ Reading read_options(int count, char** words, Options& options) {
   const auto front = wire::parse_endpoint(words[optind + 1], false);
   if (!front.ok()) return wrong("%s", std::string(front.status().message()).c_str());
   options.front = *front;
-  if (options.sources > 0 && options.source.port == 0) return wrong("%s", "--sources wants --source");
-  if (options.sources > 0 && options.source.v6 != options.front.v6) return wrong("%s", "--source is of another family");
-  return Reading::Run;
+  return check(options);
 }
 
 }  // namespace postern::swarm

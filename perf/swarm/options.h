@@ -7,14 +7,21 @@
 #include <string>
 
 #include "base/endpoint.h"
+#include "perf/wire/protocol.h"
 #include "perf/wire/tls.h"
 
 namespace postern::swarm {
 
 enum class Mode : uint8_t { Hold, Login, Ping, Fetch };
 
+// A mail program that only submits mail gets none.
+constexpr bool can_fetch(wire::Protocol protocol) {
+  return protocol != wire::Protocol::Submission;
+}
+
 struct Options {
   Mode mode = Mode::Hold;
+  wire::Protocol protocol = wire::Protocol::Imap;
 
   Endpoint front;      // the gate, or a mail server itself
   bool plain = false;  // no TLS

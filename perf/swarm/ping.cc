@@ -32,7 +32,7 @@ absl::StatusOr<Outcome> ping(const Options& options) {
       free.pop_front();
       if (crowd.program(index).state() != MailProgram::State::Resting) continue;  // lost while it was free
       due[index] = options.rate > 0 ? pace.next_due(now) : wire::Clock::now();
-      crowd.ask(index, "NOOP");
+      crowd.ask(index, {Request::Kind::Noop});
       pace.begin();
       ++under_way;
     }

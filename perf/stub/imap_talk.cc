@@ -1,27 +1,35 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "perf/stub/mail_talk.h"
-
-#include <strings.h>
-
+// IMAP (RFC 9051, and 3501 before it).
 #include <algorithm>
 #include <charconv>
 #include <optional>
 
+#include "perf/stub/talk.h"
+
 namespace postern::mailstub {
 namespace {
 
+class ImapTalk final : public Talk {
+ public:
+  explicit ImapTalk(uint64_t mail_size) : Talk(mail_size) {}
+
+  std::string_view greeting() const override {
+    return "* OK [CAPABILITY IMAP4rev1 SASL-IR LITERAL+ ID IDLE AUTH=PLAIN] mailstub ready\r\n";
+  }
+
+ private:
+  enum class Awaits : uint8_t { Command, LiteralsLine, Credentials, Done };
+
+  void on_line(std::string_view line, Answer& answer) override;
+  void on_command(std::string_view tag, std::string_view verb, std::string_view rest, Answer& answer);
+  void fetch(std::string_view tag, std::string_view rest, Answer& answer) const;
+  bool begin_literal(std::string_view line, Answer& answer);
+
+  Awaits awaits_ = Awaits::Command;
+  std::string tag_;  // of the command under way, while a literal, credentials or DONE are awaited
+};
+
 constexpr std::string_view logged_in = " OK [CAPABILITY IMAP4rev1 LITERAL+ ID IDLE UIDPLUS] Logged in\r\n";
-
-bool is_word(std::string_view text, std::string_view word) {
-  return text.size() == word.size() && ::strncasecmp(text.data(), word.data(), word.size()) == 0;
-}
-
-std::string_view take_word(std::string_view& text) {
-  const size_t end = std::min(text.find(' '), text.size());
-  const std::string_view word = text.substr(0, end);
-  text.remove_prefix(std::min(end + 1, text.size()));
-  return word;
-}
 
 void finish(std::string_view tag, std::string_view outcome, Answer& answer) {
   answer.text.append(tag).append(outcome);
@@ -39,39 +47,8 @@ std::optional<uint64_t> partial_size(std::string_view rest) {
   return size;
 }
 
-}  // namespace
-
-void Answer::clear() {
-  text.clear();
-  body_size = 0;
-  after.clear();
-  close = false;
-}
-
-size_t MailTalk::feed(std::string_view input, uint64_t mail_size, Answer& answer) {
-  size_t taken = 0;
-  while (taken < input.size() && answer.body_size == 0 && !answer.close) {
-    const std::string_view rest = input.substr(taken);
-    if (awaits_ == Awaits::Literal) {
-      const size_t size = std::min<uint64_t>(literal_left_, rest.size());
-      literal_left_ -= size;
-      taken += size;
-      if (literal_left_ == 0) awaits_ = Awaits::LiteralsLine;
-      continue;
-    }
-    const size_t newline = rest.find('\n');
-    if (newline == std::string_view::npos) break;
-    taken += newline + 1;
-    std::string_view line = rest.substr(0, newline);
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    on_line(line, mail_size, answer);
-  }
-  return taken;
-}
-
-void MailTalk::on_line(std::string_view line, uint64_t mail_size, Answer& answer) {
+void ImapTalk::on_line(std::string_view line, Answer& answer) {
   switch (awaits_) {
-    case Awaits::Literal: return;
     case Awaits::LiteralsLine:  // only a login has literals here, and every login is right
       if (begin_literal(line, answer)) return;
       awaits_ = Awaits::Command;
@@ -87,28 +64,27 @@ void MailTalk::on_line(std::string_view line, uint64_t mail_size, Answer& answer
     tag_ = tag;
     return;
   }
-  on_command(tag, verb, rest, mail_size, answer);
+  on_command(tag, verb, rest, answer);
 }
 
-bool MailTalk::begin_literal(std::string_view line, Answer& answer) {
+bool ImapTalk::begin_literal(std::string_view line, Answer& answer) {
   if (!line.ends_with('}')) return false;
   const size_t open = line.rfind('{');
   if (open == std::string_view::npos) return false;
   uint64_t size = 0;
   const auto parsed = std::from_chars(line.data() + open + 1, line.data() + line.size(), size);
   if (parsed.ec != std::errc() || size > 65536) return false;
-  literal_left_ = size;
-  awaits_ = size > 0 ? Awaits::Literal : Awaits::LiteralsLine;
+  passed_over_ = size;
+  awaits_ = Awaits::LiteralsLine;
   if (*parsed.ptr == '}') answer.text += "+ go on\r\n";
   return true;
 }
 
-void MailTalk::on_command(std::string_view tag, std::string_view verb, std::string_view rest, uint64_t mail_size,
-                          Answer& answer) {
+void ImapTalk::on_command(std::string_view tag, std::string_view verb, std::string_view rest, Answer& answer) {
   if (is_word(verb, "NOOP")) return finish(tag, " OK done\r\n", answer);
-  if (is_word(verb, "FETCH")) return fetch(tag, rest, mail_size, answer);
+  if (is_word(verb, "FETCH")) return fetch(tag, rest, answer);
   if (is_word(verb, "UID")) {
-    if (is_word(take_word(rest), "FETCH")) return fetch(tag, rest, mail_size, answer);
+    if (is_word(take_word(rest), "FETCH")) return fetch(tag, rest, answer);
     return finish(tag, " BAD unknown command\r\n", answer);
   }
   if (is_word(verb, "LOGIN")) return finish(tag, logged_in, answer);
@@ -150,13 +126,13 @@ void MailTalk::on_command(std::string_view tag, std::string_view verb, std::stri
   finish(tag, " BAD unknown command\r\n", answer);
 }
 
-void MailTalk::fetch(std::string_view tag, std::string_view rest, uint64_t mail_size, Answer& answer) {
+void ImapTalk::fetch(std::string_view tag, std::string_view rest, Answer& answer) const {
   if (rest.find("[]") == std::string_view::npos) {
     answer.text += "* 1 FETCH (FLAGS (\\Seen) UID 1)\r\n";
     return finish(tag, " OK done\r\n", answer);
   }
   const std::optional<uint64_t> partial = partial_size(rest);
-  const uint64_t size = std::min(partial.value_or(mail_size), mail_size);
+  const uint64_t size = std::min(partial.value_or(mail_size_), mail_size_);
   answer.text.append("* 1 FETCH (UID 1 BODY[]")
       .append(partial ? "<0> {" : " {")
       .append(std::to_string(size))
@@ -167,6 +143,12 @@ void MailTalk::fetch(std::string_view tag, std::string_view rest, uint64_t mail_
     answer.text += answer.after;
     answer.after.clear();
   }
+}
+
+}  // namespace
+
+std::unique_ptr<Talk> make_imap_talk(uint64_t mail_size) {
+  return std::make_unique<ImapTalk>(mail_size);
 }
 
 }  // namespace postern::mailstub

@@ -9,6 +9,15 @@
 #include "session/session.h"
 
 namespace postern::session {
+namespace {
+
+// What a mail server does right or wrong with a session or without.
+bool is_session_blameless(tls::Failure failure) {
+  return failure == tls::Failure::NotTls || failure == tls::Failure::CertificateRefused ||
+         failure == tls::Failure::WrongName || failure == tls::Failure::PinMismatch;
+}
+
+}  // namespace
 
 auth::BackTls Session::back_tls() const {
   const Login& login = *std::get<LoggingInBack>(state_).login;
@@ -125,7 +134,7 @@ void Session::back_closed(Instant now) {
 // well without. It is asked once more, and only once.
 bool Session::repeats_handshake(Instant now) {
   auto& state = std::get<LoggingInBack>(state_);
-  if (!state.shaking_hands || !state.session_offered) return false;
+  if (!state.shaking_hands || !state.session_offered || is_session_blameless(back_.channel.failure())) return false;
   surroundings_.back_sessions.forget(back_endpoint_.text());
   log(Severity::Notice, "back-session-refused").add("back", back_endpoint_.text());
   std::unique_ptr<Login> login = take_login();

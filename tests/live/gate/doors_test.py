@@ -186,12 +186,12 @@ class Ways(Doors):
         for protocol in PROTOCOLS:
             for user, box in BOXES.items():
                 with self.subTest(protocol=protocol, user=user):
-                    before = len(self.dovecot.log())
+                    before, log_size = len(self.dovecot.log()), len(self.gate.log())
                     mail = self.log_in(protocol, user)
                     self.assertEqual(self.box(protocol, mail, before), box)
                     front = mail.sock.getsockname()[1]
                     mail.hang_up()
-                    line = self.gate.wait_for_log(rf" info end .*front=127\.0\.0\.1:{front} .*$").group()
+                    line = self.gate.wait_for_log(rf" info end .*front=127\.0\.0\.1:{front} .*$", log_size).group()
                     self.assertIn(f" user={user} ", line)
                     self.assertIn(f" protocol={protocol} ", line)
                     self.assertRegex(line, r"reason=(front|back)-closed$")

@@ -74,8 +74,9 @@ class Program:
     def log(self):
         return self.log_path.read_text(errors="replace")
 
-    def wait_for_log(self, pattern):
-        return wait_until(lambda: re.search(pattern, self.log(), re.M), lambda: f"for {pattern} in the log: {self.log()[-2000:]}")
+    def wait_for_log(self, pattern, since=0):
+        """The first match behind so many characters of the log."""
+        return wait_until(lambda: re.search(pattern, self.log()[since:], re.M), lambda: f"for {pattern} in the log: {self.log()[-2000:]}")
 
     def hear(self, number):
         self.process.send_signal(number)

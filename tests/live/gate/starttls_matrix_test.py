@@ -59,14 +59,16 @@ class Matrix(World):
 
     def greeted(self, protocol):
         """A connection in clear, behind the greeting."""
+        log_size = len(self.gate.log())
         mail = Connection(protocol, self.gate.ports[PROTOCOLS.index(protocol)])
         self.addCleanup(mail.close)
+        mail.log_size = log_size
         mail.answer("*")
         return mail
 
     def log_of(self, mail, pattern):
-        """A line of the gate's log about the connection."""
-        return self.gate.wait_for_log(rf"^.*{pattern}.* front=127\.0\.0\.1:{mail.port}\b.*$").group()
+        """A line of the gate's log about the connection. Another one may have had its port before."""
+        return self.gate.wait_for_log(rf"^.*{pattern}.* front=127\.0\.0\.1:{mail.port}\b.*$", mail.log_size).group()
 
 
 class Connection:

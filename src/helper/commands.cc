@@ -46,8 +46,8 @@ absl::StatusOr<Place> place_from_file(const std::string& file) {
   }
   Place place;
   place.scheme = read.options.passwords.scheme;
-  for (const SourceOptions& source : read.options.sources) {
-    const auto* sqlite = std::get_if<SqliteOptions>(&source);
+  for (const SourceSetting& source : read.options.sources) {
+    const auto* sqlite = std::get_if<SqliteOptions>(&source.options);
     if (sqlite == nullptr) continue;
     if (!place.database.empty()) {
       return absl::InvalidArgumentError(file +
@@ -262,7 +262,7 @@ ExitStatus run_check(const Arguments& arguments) {
   ExitStatus status = done;
   for (const auto& source : make_sources(std::move(read.options.sources))) {
     const absl::Status checked = source->check();
-    if (!checked.ok()) status = fail(source->name() + ": " + text_of(checked));
+    if (!checked.ok()) status = fail(source->title() + ": " + text_of(checked));
   }
   if (status == done) printf("%s: good.\n", file.c_str());
   return status;

@@ -19,17 +19,23 @@ constexpr timespec poll_interval{1, 0};
 // A longer list is not worth its lines: the gates forget everybody.
 constexpr size_t names_max = 1000;
 constexpr uint32_t workers_min = 4;
-
-std::string_view view(postern_bytes bytes) {
-  return {bytes.data, bytes.size};
-}
+constexpr uint32_t workers_max = 1024;  // most of them sleep
 
 postern_bytes said(std::string_view text) {
   return text.empty() ? postern_bytes{nullptr, 0} : postern_bytes{text.data(), text.size()};
 }
 
-uint32_t thread_count(uint32_t configured) {
-  return configured != 0 ? configured : std::max(workers_min, 2 * std::thread::hardware_concurrency());
+// As many as all sources can keep busy at once, so that one which hangs does not stop the others, and some to hash.
+uint32_t thread_count(uint32_t configured, const Verifier& verifier) {
+  if (configured != 0) return configured;
+  uint32_t count = std::max(workers_min, 2 * std::thread::hardware_concurrency());
+  for (const auto& source : verifier.sources())
+    count += 2 * source->rules().turnstile.connections;
+  return std::min(count, workers_max);
+}
+
+std::shared_ptr<Verifier> make_verifier(Options& options) {
+  return std::make_shared<Verifier>(make_sources(std::move(options.sources)), options.passwords, options.names);
 }
 
 // The group's number; -1 for an empty name.
@@ -55,7 +61,7 @@ absl::Status listen_failure(const std::string& path, int error) {
 sigset_t our_signals() {
   sigset_t set;
   sigemptyset(&set);
-  for (const int number : {SIGTERM, SIGINT, SIGHUP})
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1})
     sigaddset(&set, number);
   return set;
 }
@@ -79,33 +85,12 @@ void fill_route(const Route& route, std::vector<postern_bytes>& backs, postern_a
   answer.ttl_s = route.ttl_s;
 }
 
-struct SourceMaker {
-  size_t index;
-
-  std::unique_ptr<Source> operator()(SqliteOptions& options) const {
-    return std::make_unique<SqliteSource>(std::move(options));
-  }
-  std::unique_ptr<Source> operator()(PasswdFileOptions& options) const {
-    return std::make_unique<PasswdFile>(std::move(options));
-  }
-  std::unique_ptr<Source> operator()(StaticOptions& options) const {
-    return std::make_unique<StaticSource>(std::move(options), "static:" + std::to_string(index));
-  }
-};
-
 }  // namespace
-
-std::vector<std::unique_ptr<Source>> make_sources(std::vector<SourceOptions> sources) {
-  std::vector<std::unique_ptr<Source>> made;
-  for (SourceOptions& options : sources)
-    made.push_back(std::visit(SourceMaker{made.size() + 1}, options));
-  return made;
-}
 
 Daemon::Daemon(Options options, std::string file)
     : file_(std::move(file)),
       options_(std::move(options)),
-      verifier_(std::make_shared<Verifier>(make_sources(std::move(options_.sources)), options_.passwords)),
+      verifier_(make_verifier(options_)),
       reject_delay_(options_.reject_delay),
       question_timeout_(options_.question_timeout) {}
 
@@ -117,9 +102,10 @@ absl::Status Daemon::run() {
   for (const auto& source : verifier_->sources()) {
     // Nobody has an empty name: this only shows whether the source can be used. If not, it may mend itself; until then
     // its users hear "not now".
-    const Lookup probe = source->find("");
+    const postern_question nobody{};
+    const Lookup probe = source->keeps_hashes() ? source->find(Asked(nobody, "")) : UnknownUser{};
     if (const auto* failure = std::get_if<SourceFailure>(&probe)) {
-      write_log(LogLine(Severity::Error, "source").add("source", source->name()).say(failure->text));
+      write_log(LogLine(Severity::Error, "source").add("source", source->title()).say(failure->text));
     }
     // From here on changes are seen; nobody is connected who could have missed any before.
     static_cast<void>(source->poll());
@@ -149,7 +135,7 @@ absl::Status Daemon::serve() {
   options.admit = [](void* self, const postern_peer* peer) { return static_cast<Daemon*>(self)->on_connection(*peer); };
   helper_ = postern_helper_new(&options);
   if (helper_ == nullptr) return absl::InternalError(std::string("cannot serve: ") + strerror(errno) + ".");
-  const uint32_t threads = thread_count(options_.workers);
+  const uint32_t threads = thread_count(options_.workers, *verifier_);
   workers_ = std::make_unique<Workers>(threads, options_.queue, [this](const Workers::Job& job) { work(job); });
   write_log(LogLine(Severity::Notice, "started")
                 .add("version", POSTERN_VERSION)
@@ -175,11 +161,31 @@ void Daemon::wait_for_signals() {
     const int number = sigtimedwait(&signals, nullptr, &poll_interval);
     if (number == SIGTERM || number == SIGINT) return;
     if (number == SIGHUP) reload();
+    if (number == SIGUSR1) report();
     const bool newcomer = newcomer_.exchange(false);
     for (const auto& source : verifier()->sources()) {
       tell_changes(source->poll());
       if (newcomer) tell_changes(source->recent());
     }
+  }
+}
+
+// One line for each source; times are the upper bounds of a histogram.
+void Daemon::report() {
+  for (const auto& source : verifier()->sources()) {
+    const Turnstile::Figures figures = source->turnstile().figures();
+    LogLine line(Severity::Notice, "figures");
+    line.add("source", source->title());
+    static constexpr const char* words[] = {"found", "unknown", "refused", "failed"};
+    for (size_t i = 0; i < Turnstile::results; ++i)
+      line.add(words[i], figures.by_result[i]);
+    line.add("turned_away", figures.turned_away);
+    for (size_t i = 0; i < figures.by_time.size(); ++i) {
+      const bool is_last = i == Turnstile::bounds.size();
+      const std::string bound = is_last ? "more" : std::to_string(Turnstile::bounds[i].count()) + "ms";
+      if (figures.by_time[i] != 0) line.add("within_" + bound, figures.by_time[i]);
+    }
+    write_log(line);
   }
 }
 
@@ -197,12 +203,13 @@ void Daemon::reload() {
     write_log(LogLine(Severity::Warning, "reload")
                   .say("Changes of socket, socket_mode, socket_group, workers and queue wait for a restart."));
   }
-  auto fresh = std::make_shared<Verifier>(make_sources(std::move(now.sources)), now.passwords);
+  auto fresh = make_verifier(now);
   for (const auto& source : fresh->sources())
     tell_changes(source->poll());
   {
     const std::lock_guard guard(lock_);
     verifier_ = std::move(fresh);
+    options_.names = now.names;
     reject_delay_ = now.reject_delay;
     question_timeout_ = now.question_timeout;
   }
@@ -218,7 +225,8 @@ void Daemon::tell_changes(const Changes& changes) {
     return;
   }
   for (const std::string& user : changes.users) {
-    static_cast<void>(postern_helper_invalidate(helper_, {user.data(), user.size()}));
+    for (const std::string& name : spellings(user, options_.names))
+      static_cast<void>(postern_helper_invalidate(helper_, {name.data(), name.size()}));
   }
 }
 
@@ -272,8 +280,10 @@ void Daemon::answer(postern_question* question, const Decision& decision) {
   }
   if (decision.result == POSTERN_REJECT) {
     const std::lock_guard guard(lock_);
-    answer.delay_ms = static_cast<uint32_t>(reject_delay_.count());
+    answer.delay_ms = static_cast<uint32_t>(std::max(decision.delay, reject_delay_).count());
+    answer.code = said(decision.code);
   }
+  answer.text = said(decision.text);
   // Each wrong guess would be remembered as a good login, for the mail server to refuse.
   if (decision.check_at_back) answer.cache = POSTERN_NO;
   if (decision.vary_client) answer.vary = postern_text("client");

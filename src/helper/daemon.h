@@ -17,15 +17,12 @@
 
 namespace postern::helper {
 
-// The sources of these options, none of them opened yet.
-std::vector<std::unique_ptr<Source>> make_sources(std::vector<SourceOptions> sources);
-
 class Daemon {
  public:
   // `file` is read again at SIGHUP.
   Daemon(Options options, std::string file);
 
-  // Blocks SIGTERM, SIGINT and SIGHUP for this thread and all that it makes, serves, and returns after SIGTERM or
+  // Blocks SIGTERM, SIGINT, SIGHUP and SIGUSR1 for this thread and all that it makes, serves, and returns after SIGTERM or
   // SIGINT when all that was asked has been answered. A Status: it could not begin.
   absl::Status run();
 
@@ -40,6 +37,7 @@ class Daemon {
   void log_decision(const postern_question& question, const Decision& decision);
   // Settings of the socket and the workers wait for a restart; all others count from now on.
   void reload();
+  void report();
   void tell_changes(const Changes& changes);
   std::shared_ptr<Verifier> verifier();
 

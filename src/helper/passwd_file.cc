@@ -131,7 +131,7 @@ PasswdTable parse_passwd(std::string_view text) {
   return table;
 }
 
-absl::StatusOr<Entry> parse_passwd_line(const PasswdLine& line, const Route& defaults) {
+absl::StatusOr<Entry> parse_passwd_line(const PasswdLine& line) {
   if (!line.whole) return absl::InvalidArgumentError("the line has no colon behind the user's name");
   std::string_view rest = line.rest.reveal();
   Entry entry;
@@ -148,25 +148,24 @@ absl::StatusOr<Entry> parse_passwd_line(const PasswdLine& line, const Route& def
   }
   if (const absl::Status status = finish_dovecot(dovecot, entry.route); !status.ok()) return status;
   if (const absl::Status status = check_route(entry.route); !status.ok()) return status;
-  entry.route.fill_from(defaults);
   return entry;
 }
 
 PasswdFile::PasswdFile(PasswdFileOptions options)
     : options_(std::move(options)), name_("passwd-file:" + options_.file) {}
 
-Lookup PasswdFile::find(const std::string& user) {
+Lookup PasswdFile::find(const Asked& asked) {
   PasswdLine line;
   {
     const std::lock_guard guard(lock_);
     refresh();
     if (!fault_.empty()) return SourceFailure{fault_};
-    const auto found = table_.find(user);
+    const auto found = table_.find(asked.user);
     if (found == table_.end()) return UnknownUser{};
     line = {found->second.number, found->second.whole, found->second.rest.clone()};
   }
-  absl::StatusOr<Entry> entry = parse_passwd_line(line, options_.defaults);
-  if (entry.ok()) return *std::move(entry);
+  absl::StatusOr<Entry> entry = parse_passwd_line(line);
+  if (entry.ok()) return one_entry(*std::move(entry));
   return SourceFailure{options_.file + ":" + std::to_string(line.number) + ": " +
                        std::string(entry.status().message())};
 }
@@ -255,7 +254,7 @@ absl::Status PasswdFile::check() {
   if (!fault_.empty()) return absl::UnavailableError(fault_ + ".");
   std::string faults;
   for (const auto& [user, line] : table_) {
-    const absl::StatusOr<Entry> entry = parse_passwd_line(line, options_.defaults);
+    const absl::StatusOr<Entry> entry = parse_passwd_line(line);
     if (entry.ok()) continue;
     faults += (faults.empty() ? "" : "\n") + options_.file + ":" + std::to_string(line.number) + ": " +
               std::string(entry.status().message()) + ".";

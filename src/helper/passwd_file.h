@@ -38,12 +38,11 @@ using PasswdTable = std::map<std::string, PasswdLine, std::less<>>;
 // Lines without a name belong to nobody and are passed over. A line without a colon is a user whose entry is broken.
 PasswdTable parse_passwd(std::string_view text);
 
-// The entry of one line, the defaults filled in. A Status says what is broken, without the line's secrets.
-absl::StatusOr<Entry> parse_passwd_line(const PasswdLine& line, const Route& defaults);
+// The entry of one line. A Status says what is broken, without the line's secrets.
+absl::StatusOr<Entry> parse_passwd_line(const PasswdLine& line);
 
 struct PasswdFileOptions {
   std::string file;
-  Route defaults;
 };
 
 // Reads the file again when it changes. A file that was replaced (renamed into its place) counts at once; one that is
@@ -54,7 +53,7 @@ class PasswdFile : public Source {
   explicit PasswdFile(PasswdFileOptions options);
 
   const std::string& name() const override { return name_; }
-  Lookup find(const std::string& user) override;
+  Lookup find(const Asked& asked) override;
   Changes poll() override;
   Changes recent() override;
   absl::Status check() override;

@@ -5,6 +5,9 @@
 #include <charconv>
 #include <utility>
 
+#include "absl/strings/str_join.h"
+#include "absl/time/time.h"
+
 namespace postern::helper {
 namespace {
 
@@ -35,6 +38,7 @@ std::string plain_back(std::string_view text) {
   return bare->v6 ? "[" + bare->address_text() + "]" : bare->address_text();
 }
 
+template <std::vector<std::string> Route::*field>
 absl::Status set_backs(Route& route, std::string_view value) {
   std::vector<std::string> backs;
   while (!value.empty()) {
@@ -45,8 +49,44 @@ absl::Status set_backs(Route& route, std::string_view value) {
         "not looked up");
   }
   if (backs.size() > list_size_max) return wrong("has more than " + std::to_string(list_size_max) + " addresses");
-  route.backs = std::move(backs);
+  route.*field = std::move(backs);
   return absl::OkStatus();
+}
+
+absl::Status set_protocols(Route& route, std::string_view value) {
+  static constexpr std::string_view known[] = {"imap", "pop3", "submission", "sieve"};
+  std::vector<std::string> protocols;
+  while (!value.empty()) {
+    const std::string_view item = next_item(value);
+    if (std::find(std::begin(known), std::end(known), item) == std::end(known)) {
+      return wrong("is no protocol. There are imap, pop3, submission and sieve");
+    }
+    protocols.emplace_back(item);
+  }
+  route.allowed_protocols = std::move(protocols);
+  return absl::OkStatus();
+}
+
+absl::Status set_expiry(Route& route, std::string_view value) {
+  route.expires_s = 0;
+  if (value.empty()) return absl::OkStatus();
+  // What SQL prints of a timestamp, and what RFC 3339 says, in UTC.
+  for (const char* format : {"%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d"}) {
+    absl::Time time;
+    if (!absl::ParseTime(format, absl::string_view(value.data(), value.size()), &time, nullptr)) continue;
+    route.expires_s = absl::ToUnixSeconds(time);
+    return absl::OkStatus();
+  }
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), route.expires_s);
+  if (error == std::errc() && end == value.data() + value.size() && route.expires_s >= 0) return absl::OkStatus();
+  route.expires_s = 0;
+  return wrong("is no time. Write 2026-12-31, 2026-12-31 18:00:00 (UTC), or seconds since 1970");
+}
+
+std::string expiry_text(const Route& route) {
+  return route.expires_s == 0
+             ? ""
+             : absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::FromUnixSeconds(route.expires_s), absl::UTCTimeZone());
 }
 
 absl::Status set_nets(Route& route, std::string_view value) {
@@ -69,11 +109,9 @@ std::string nets_text(const Route& route) {
   return text;
 }
 
-std::string backs_text(const Route& route) {
-  std::string text;
-  for (const std::string& back : route.backs)
-    text += (text.empty() ? "" : ",") + back;
-  return text;
+template <std::vector<std::string> Route::*field>
+std::string list_text(const Route& route) {
+  return absl::StrJoin(route.*field, ",");
 }
 
 // A name goes into lines of mail protocols sooner or later.
@@ -127,9 +165,35 @@ constexpr std::pair<std::string_view, postern_back_tls> tls_words[] = {
 };
 
 constexpr std::pair<std::string_view, postern_choice> choice_words[] = {
-    {"", POSTERN_UNSAID}, {"no", POSTERN_NO}, {"yes", POSTERN_YES}};
+    {"", POSTERN_UNSAID},
+    {"no", POSTERN_NO},
+    {"yes", POSTERN_YES},
+    // What databases and directories make of truths; the words for people come first.
+    {"0", POSTERN_NO},
+    {"f", POSTERN_NO},
+    {"false", POSTERN_NO},
+    {"FALSE", POSTERN_NO},
+    {"1", POSTERN_YES},
+    {"t", POSTERN_YES},
+    {"true", POSTERN_YES},
+    {"TRUE", POSTERN_YES}};
 
 constexpr std::pair<std::string_view, uint32_t> proxy_words[] = {{"", 0}, {"v1", 1}, {"v2", 2}};
+
+template <auto field, const auto& words>
+std::string word_of(const Route& route) {
+  for (const auto& [word, meaning] : words) {
+    if (meaning == route.*field) return std::string(word);
+  }
+  return "";
+}
+
+template <auto field, typename Value>
+Route with(Value value) {
+  Route route;
+  route.*field = value;
+  return route;
+}
 
 template <auto field, const auto& words>
 absl::Status set_word(Route& route, std::string_view value) {
@@ -140,18 +204,11 @@ absl::Status set_word(Route& route, std::string_view value) {
   }
   std::string known;
   for (const auto& [word, meaning] : words) {
-    if (!word.empty()) known += (known.empty() ? "" : ", ") + std::string(word);
+    if (!word.empty() && word_of<field, words>(with<field>(meaning)) == word)
+      known += (known.empty() ? "" : ", ") + std::string(word);
   }
   return wrong("is none of " + known);
 }
-template <auto field, const auto& words>
-std::string word_of(const Route& route) {
-  for (const auto& [word, meaning] : words) {
-    if (meaning == route.*field) return std::string(word);
-  }
-  return "";
-}
-
 absl::Status set_mechanism(Route& route, std::string_view value) {
   if (!value.empty() && value != "LOGIN" && value != "PLAIN") return wrong("is none of LOGIN, PLAIN");
   route.mechanism = std::string(value);
@@ -165,7 +222,8 @@ struct Row {
 };
 
 constexpr Row rows[] = {
-    {{"back", "ADDRESS:PORT[,...]"}, set_backs, backs_text},
+    {{"back", "ADDRESS:PORT[,...]"}, set_backs<&Route::backs>, list_text<&Route::backs>},
+    {{"back_by_hash", "ADDRESS:PORT,..."}, set_backs<&Route::hashed_backs>, list_text<&Route::hashed_backs>},
     {{"pool", "NAME"}, set_text<&Route::pool>, text_of<&Route::pool>},
     {{"back_user", "NAME"}, set_text<&Route::user>, text_of<&Route::user>},
     {{"back_password", "PASSWORD", true}, set_secret<&Route::password>, secret_of<&Route::password>},
@@ -181,6 +239,11 @@ constexpr Row rows[] = {
     {{"ttl", "SECONDS"}, set_number<&Route::ttl_s, 7 * 24 * 3600>, number_of<&Route::ttl_s>},
     {{"sessions_max", "NUMBER"}, set_number<&Route::sessions_max, 1000000>, number_of<&Route::sessions_max>},
     {{"allow_nets", "NETWORK/BITS[,...]"}, set_nets, nets_text},
+    {{"allow_protocols", "imap|pop3|submission|sieve[,...]"}, set_protocols, list_text<&Route::allowed_protocols>},
+    {{"master", "no|yes"}, set_word<&Route::master, choice_words>, word_of<&Route::master, choice_words>},
+    {{"expires", "2026-12-31"}, set_expiry, expiry_text},
+    {{"text", "SENTENCE"}, set_text<&Route::text>, text_of<&Route::text>},
+    {{"code", "WORD"}, set_text<&Route::code>, text_of<&Route::code>},
 };
 
 const Row* find_row(std::string_view name) {
@@ -204,8 +267,9 @@ Route Route::clone() const {
 }
 
 void Route::fill_from(const Route& defaults) {
-  if (backs.empty() && pool.empty()) {
+  if (backs.empty() && hashed_backs.empty() && pool.empty()) {
     backs = defaults.backs;
+    hashed_backs = defaults.hashed_backs;
     pool = defaults.pool;
   }
   if (password.empty() && master_user.empty()) {
@@ -221,7 +285,12 @@ void Route::fill_from(const Route& defaults) {
   fill(xclient, defaults.xclient);
   fill(ttl_s, defaults.ttl_s);
   fill(sessions_max, defaults.sessions_max);
+  fill(expires_s, defaults.expires_s);
+  fill(master, defaults.master);
+  fill(text, defaults.text);
+  fill(code, defaults.code);
   if (allowed_nets.empty()) allowed_nets = defaults.allowed_nets;
+  if (allowed_protocols.empty()) allowed_protocols = defaults.allowed_protocols;
 }
 
 std::span<const RouteAttribute> route_attributes() {
@@ -246,6 +315,9 @@ std::string attribute_text(const Route& route, std::string_view name) {
 
 absl::Status check_route(const Route& route) {
   if (!route.backs.empty() && !route.pool.empty()) return wrong("back and pool exclude each other; keep one of them");
+  if (!route.hashed_backs.empty() && (!route.backs.empty() || !route.pool.empty())) {
+    return wrong("back_by_hash excludes back and pool; keep one of them");
+  }
   if (route.master_user.empty() != route.master_password.empty()) {
     return wrong("master_user and master_password belong together; give both or none");
   }
@@ -253,6 +325,23 @@ absl::Status check_route(const Route& route) {
     return wrong("back_password and master_user exclude each other; keep one of them");
   }
   return absl::OkStatus();
+}
+
+std::vector<std::string> backs_for(const Route& route, std::string_view user) {
+  if (route.hashed_backs.empty()) return route.backs;
+  std::vector<std::pair<uint64_t, std::string>> weighed;
+  for (const std::string& back : route.hashed_backs) {
+    // FNV-1a: the same in every process and version, which std::hash does not promise. Nobody gains by a collision.
+    uint64_t hash = 0xcbf29ce484222325;
+    for (const char c : back + " " + std::string(user))
+      hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+    weighed.emplace_back(hash ^ (hash >> 32), back);
+  }
+  std::sort(weighed.rbegin(), weighed.rend());
+  std::vector<std::string> backs;
+  for (auto& [weight, back] : weighed)
+    backs.push_back(std::move(back));
+  return backs;
 }
 
 std::string expand_user(std::string_view pattern, std::string_view user) {

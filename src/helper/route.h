@@ -22,7 +22,9 @@ namespace postern::helper {
 // Empty, nullopt and 0 mean "not said" throughout: then the gate's pool decides.
 struct Route {
   std::vector<std::string> backs;  // "192.0.2.1:143", or without a port for the protocol's own; in order of preference
-  std::string pool;                // a pool of the gate; never together with backs
+  std::vector<std::string>
+      hashed_backs;         // the same, but each user has one of them by his name, and the others behind it
+  std::string pool;         // a pool of the gate; never together with either kind of backs
   std::string user;         // the name at the mail server; {user}, {local} and {domain} stand for the login's parts
   Secret password;          // the password at the mail server; empty: the mail program's own
   std::string master_user;  // log in as this one on behalf of the user; never together with password
@@ -34,7 +36,12 @@ struct Route {
   postern_choice xclient = POSTERN_UNSAID;
   uint32_t ttl_s = 0;
   uint32_t sessions_max = 0;
-  std::vector<Network> allowed_nets;  // where the user may come from; empty: from everywhere
+  std::vector<Network> allowed_nets;           // where the user may come from; empty: from everywhere
+  std::vector<std::string> allowed_protocols;  // "imap", "pop3", "submission", "sieve"; empty: all
+  int64_t expires_s = 0;                       // seconds since 1970; from then on the password is none; 0: never
+  postern_choice master = POSTERN_UNSAID;      // yes: may log in to the mailboxes of others (authzid of RFC 4616)
+  std::string text;  // what the user hears who is disabled, or may not log in here, this way or any more
+  std::string code;  // the response code with it (RFC 5530)
 
   Route clone() const;
   // Takes over what is not said here. What excludes each other goes together: a pool of the defaults does not join a
@@ -62,6 +69,10 @@ std::string attribute_text(const Route& route, std::string_view name);
 
 // What no single attribute shows: pool with back, a master user without its password. Ok if all fits together.
 absl::Status check_route(const Route& route);
+
+// The addresses to try for this user, in order. Of hashed ones each user keeps his when others come and go (rendezvous
+// hashing).
+std::vector<std::string> backs_for(const Route& route, std::string_view user);
 
 // The user's name at the mail server: `pattern` with its {user}, {local} (before the last @) and {domain} filled in.
 std::string expand_user(std::string_view pattern, std::string_view user);

@@ -47,10 +47,10 @@ void SqliteSource::give_back(std::unique_ptr<Connection> connection) {
   idle_.push_back(std::move(connection));
 }
 
-Lookup SqliteSource::find(const std::string& user) {
+Lookup SqliteSource::find(const Asked& asked) {
   absl::StatusOr<std::unique_ptr<Connection>> connection = take();
   if (!connection.ok()) return SourceFailure{std::string(connection.status().message())};
-  absl::StatusOr<std::optional<UserRecord>> record = (*connection)->store.find(user);
+  absl::StatusOr<std::optional<UserRecord>> record = (*connection)->store.find(asked.user);
   if (!record.ok()) {
     // A broken entry says nothing against its connection; any other failure does.
     if (absl::IsDataLoss(record.status())) give_back(*std::move(connection));
@@ -66,8 +66,7 @@ Lookup SqliteSource::find(const std::string& user) {
   entry.hash = std::move(found.hash);
   entry.disabled = found.disabled;
   entry.route = std::move(found.route);
-  entry.route.fill_from(options_.defaults);
-  return entry;
+  return one_entry(std::move(entry));
 }
 
 SqliteSource::Connection* SqliteSource::watch() {

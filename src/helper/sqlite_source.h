@@ -17,7 +17,6 @@ namespace postern::helper {
 struct SqliteOptions {
   std::string database = "/var/lib/postern/users.db";
   uint32_t busy_timeout_ms = 2000;  // well within the time that the gate waits for an answer
-  Route defaults;
 };
 
 // Keeps as many connections as there were questions at one time, and one for poll(). When the file at the path becomes
@@ -27,7 +26,7 @@ class SqliteSource : public Source {
   explicit SqliteSource(SqliteOptions options);
 
   const std::string& name() const override { return name_; }
-  Lookup find(const std::string& user) override;
+  Lookup find(const Asked& asked) override;
   Changes poll() override;
   Changes recent() override;
   absl::Status check() override;

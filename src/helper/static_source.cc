@@ -11,15 +11,14 @@ namespace postern::helper {
 StaticSource::StaticSource(StaticOptions options, std::string name)
     : options_(std::move(options)), name_(std::move(name)) {}
 
-Lookup StaticSource::find(const std::string& user) {
+Lookup StaticSource::find(const Asked& asked) {
   const bool ours = std::any_of(options_.match.begin(), options_.match.end(),
-                                [&](const std::string& pattern) { return matches_pattern(pattern, user); });
+                                [&](const std::string& pattern) { return matches_pattern(pattern, asked.user); });
   if (!ours) return UnknownUser{};
   Entry entry;
   entry.hash = options_.password.clone();
   entry.check_at_back = options_.password.empty();
-  entry.route = options_.defaults.clone();
-  return entry;
+  return one_entry(std::move(entry));
 }
 
 }  // namespace postern::helper

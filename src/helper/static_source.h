@@ -13,7 +13,6 @@ namespace postern::helper {
 struct StaticOptions {
   std::vector<std::string> match;  // folded patterns: "*@example.test", "joe@*", "*"
   Secret password;                 // a hash (see passwords.h) that all of them share; empty: the mail server verifies
-  Route defaults;                  // their route
 };
 
 class StaticSource : public Source {
@@ -22,10 +21,7 @@ class StaticSource : public Source {
   StaticSource(StaticOptions options, std::string name);
 
   const std::string& name() const override { return name_; }
-  Lookup find(const std::string& user) override;
-  // Nothing here changes without a new configuration.
-  Changes poll() override { return {}; }
-  Changes recent() override { return {}; }
+  Lookup find(const Asked& asked) override;
   absl::Status check() override { return absl::OkStatus(); }
 
  private:

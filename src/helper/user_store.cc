@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -17,7 +18,7 @@ namespace {
 
 // "PsAu": says what kind of file this is, also to file(1).
 constexpr int64_t application_id = 0x50734175;
-constexpr int64_t schema_version = 1;
+constexpr int64_t schema_version = 2;
 // Of one answer about changes: with more it is cheaper to forget everybody.
 constexpr size_t changes_max = 1000;
 
@@ -54,6 +55,20 @@ PRAGMA application_id = 0x50734175;
 PRAGMA user_version = 1;
 COMMIT;
 )sql";
+
+// From each version to the next.
+constexpr const char* upgrades[] = {R"sql(
+BEGIN IMMEDIATE;
+ALTER TABLE users ADD COLUMN back_by_hash TEXT;
+ALTER TABLE users ADD COLUMN allow_protocols TEXT;
+ALTER TABLE users ADD COLUMN master TEXT;
+ALTER TABLE users ADD COLUMN expires TEXT;
+ALTER TABLE users ADD COLUMN text TEXT;
+ALTER TABLE users ADD COLUMN code TEXT;
+PRAGMA user_version = 2;
+COMMIT;
+)sql"};
+static_assert(std::size(upgrades) == schema_version - 1);
 
 // "user, password, disabled, back, ...": the columns in the order of read_row() and bind_record().
 constexpr int fixed_columns = 3;
@@ -116,7 +131,7 @@ absl::Status make_file(const std::string& path) {
   return absl::OkStatus();
 }
 
-// What is in the file; makes the schema in an empty one. Another process may do the same at the same time.
+// What is in the file; makes the schema in an empty one, and brings an older one up to date. Another process may do the same at the same time.
 absl::Status ensure_schema(Database& database) {
   absl::Status made;
   for (int attempt = 0; attempt < 3; ++attempt) {
@@ -127,12 +142,19 @@ absl::Status ensure_schema(Database& database) {
     if (*version > schema_version) return absl::FailedPreconditionError("was made by a newer postern-auth");
     if (*tables != 0) {
       const absl::StatusOr<int64_t> id = database.number("PRAGMA application_id");
-      if (id.ok() && *id == application_id) return absl::OkStatus();
-      return absl::FailedPreconditionError("is a database, but not one of postern-auth");
+      if (!id.ok() || *id != application_id) {
+        return absl::FailedPreconditionError("is a database, but not one of postern-auth");
+      }
+      if (*version == schema_version) return absl::OkStatus();
+      made = database.run(upgrades[*version - 1]);
+    } else {
+      made = database.run("PRAGMA journal_mode = WAL");
+      if (made.ok()) made = database.run(schema);
     }
-    made = database.run("PRAGMA journal_mode = WAL");
-    if (made.ok()) made = database.run(schema);
-    if (made.ok()) return made;
+    if (made.ok()) {
+      attempt = -1;  // It may have more versions to go.
+      continue;
+    }
     // Somebody was quicker, perhaps: the next round will see it.
     static_cast<void>(database.run("ROLLBACK"));
   }

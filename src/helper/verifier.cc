@@ -1,19 +1,28 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "helper/verifier.h"
 
+#include <time.h>
+
 #include <algorithm>
-#include <optional>
+#include <thread>
 #include <utility>
 #include <variant>
 
 #include "base/endpoint.h"
-#include "helper/names.h"
 
 namespace postern::helper {
 namespace {
 
-std::string_view view(postern_bytes bytes) {
-  return {bytes.data, bytes.size};
+// More passwords of one user are not looked at: each costs a hash.
+constexpr size_t entries_max = 16;
+
+// A gate remembers nobody for longer.
+constexpr int64_t ttl_max_s = 7 * 24 * 3600;
+
+// None: the source has said something else.
+Entries entries_in(Lookup& lookup) {
+  auto* entries = std::get_if<Entries>(&lookup);
+  return entries != nullptr ? std::move(*entries) : Entries();
 }
 
 Decision reject(postern_reason reason, std::string why) {
@@ -30,98 +39,277 @@ Decision unavailable(std::string why) {
   return decision;
 }
 
+// For somebody whose password is right: he may hear why it is of no use.
+Decision keep_out(postern_reason reason, std::string why, const Route& route) {
+  Decision decision = reject(reason, std::move(why));
+  decision.text = route.text;
+  decision.code = route.code;
+  decision.vary_client = !route.allowed_nets.empty();
+  return decision;
+}
+
 bool may_come_from(const Route& route, std::string_view address) {
   if (route.allowed_nets.empty()) return true;
   const std::optional<Endpoint> client = Endpoint::parse(address, 1);
   return client && any_contains(route.allowed_nets, *client);
 }
 
+bool may_speak(const Route& route, std::string_view protocol) {
+  const std::vector<std::string>& allowed = route.allowed_protocols;
+  return allowed.empty() || std::find(allowed.begin(), allowed.end(), protocol) != allowed.end();
+}
+
 // What the mail server should hear: the source's name for the user, and else the one that the source has vouched for,
 // where the mail program spelled it another way.
 std::string name_at_back(const Route& route, const std::string& user, std::string_view spelled) {
   if (!route.user.empty()) return expand_user(route.user, user);
-  return user == spelled ? "" : user;
+  return spelled == user ? "" : user;
+}
+
+std::ptrdiff_t hashes_at_once() {
+  return std::clamp<std::ptrdiff_t>(std::thread::hardware_concurrency(), 1, 1024);
 }
 
 }  // namespace
 
-Verifier::Verifier(std::vector<std::unique_ptr<Source>> sources, const Passwords::Options& options)
-    : sources_(std::move(sources)), passwords_(options) {}
+// A question on its way through the sources.
+struct Verifier::Way {
+  Asked asked;
+  std::vector<Step>* steps = nullptr;
+  std::string whose = asked.user;  // the mailbox
+  bool hashed = false;             // a password has been looked at, so it has cost its time
 
-Decision Verifier::verify(const postern_question& question) {
-  if (question.password.data == nullptr) return unavailable("there is no password in the question");
-  // Some mail servers take an empty password for an anonymous login: nobody's password is empty.
-  if (question.password.size == 0) return reject(POSTERN_REASON_CREDENTIALS, "empty password");
-  if (!is_user_name(view(question.user))) {
-    passwords_.verify_nobody(view(question.password));
-    return reject(POSTERN_REASON_CREDENTIALS, "no user name");
+  const postern_question& question() const { return asked.question; }
+  void note(const Source* source, std::string what, Duration taken = {}) {
+    if (steps != nullptr) steps->push_back({source != nullptr ? source->title() : "", std::move(what), taken});
   }
-  const std::string user = folded(view(question.user));
-  std::optional<Decision> decision =
-      ask_sources(user, [&](Entry entry) { return judge(std::move(entry), question, user); });
-  if (decision) return *std::move(decision);
-  passwords_.verify_nobody(view(question.password));
-  return reject(POSTERN_REASON_CREDENTIALS, "unknown user");
+};
+
+Verifier::Verifier(std::vector<std::unique_ptr<Source>> sources, const Passwords::Options& options, NameRules names)
+    : sources_(std::move(sources)), passwords_(options), names_(std::move(names)), hashing_(hashes_at_once()) {}
+
+Decision Verifier::verify(const postern_question& question, std::vector<Step>* steps) {
+  if (view(question.mechanism) == "EXTERNAL") return external(question, steps);
+  const bool has_token = question.token.data != nullptr;
+  if (!has_token && question.password.data == nullptr) return unavailable("there is no password in the question");
+  // Some servers take an empty password for an anonymous login: nobody's password is empty, and no token.
+  if ((has_token ? question.token : question.password).size == 0) {
+    return reject(POSTERN_REASON_CREDENTIALS, "empty password");
+  }
+  const std::optional<std::string> name = canonical_name(view(question.user), names_);
+  // A token says itself whose it is.
+  if (!name && !(has_token && question.user.size == 0)) return no_such_user(question, "no user name");
+  Way way{Asked(question, name.value_or("")), steps};
+  Decision decision = ask_chain(way, [this](Way& on, Lookup lookup) { return judge(on, std::move(lookup)); });
+  if (decision.result == POSTERN_OK) return add_route(way, std::move(decision));
+  if (decision.result == POSTERN_REJECT && !way.hashed && !has_token) passwords_.verify_nobody(view(question.password));
+  return decision;
 }
 
-// From the first source that knows the user, or cannot say; nothing: nobody knows him.
-std::optional<Decision> Verifier::ask_sources(const std::string& user, const std::function<Decision(Entry)>& judge) {
-  for (const std::unique_ptr<Source>& source : sources_) {
-    Lookup lookup = source->find(user);
-    if (std::holds_alternative<UnknownUser>(lookup)) continue;
-    Decision decision;
-    if (auto* failure = std::get_if<SourceFailure>(&lookup)) {
-      decision = unavailable(std::move(failure->text));
-    } else {
-      decision = judge(std::get<Entry>(std::move(lookup)));
-    }
-    decision.source = source->name();
-    return decision;
+// The gate has verified the certificate; whose it is says its address, or else its common name.
+Decision Verifier::external(const postern_question& question, std::vector<Step>* steps) {
+  postern_bytes whose = postern_question_get(&question, "email");
+  if (whose.size == 0) whose = postern_question_get(&question, "common_name");
+  const std::optional<std::string> name = canonical_name(view(whose), names_);
+  if (!name) return reject(POSTERN_REASON_CREDENTIALS, "the certificate names nobody");
+  const std::string_view wanted = view(question.user);
+  if (!wanted.empty() && canonical_name(wanted, names_) != name) {
+    return reject(POSTERN_REASON_NOT_ALLOWED, "the certificate is another user's");
   }
-  return std::nullopt;
-}
-
-// The password comes first: what else there is to say is for the user's own ears.
-Decision Verifier::judge(Entry entry, const postern_question& question, const std::string& user) {
-  if (!entry.check_at_back) {
-    Verification verification = passwords_.verify(entry.hash.reveal(), view(question.password));
-    if (verification.match == Match::CannotSay) return unavailable(std::move(verification.fault));
-    if (verification.match == Match::No) return reject(POSTERN_REASON_CREDENTIALS, "wrong password");
-  }
-  return admit(std::move(entry), question, user);
+  return route_of(question, *name, steps);
 }
 
 Decision Verifier::keys(const postern_question& question) {
-  if (!is_user_name(view(question.user))) return reject(POSTERN_REASON_CREDENTIALS, "no user name");
-  const std::string user = folded(view(question.user));
-  std::optional<Decision> decision = ask_sources(user, [&](Entry entry) {
-    std::optional<ScramKeys> keys = Passwords::scram_keys(entry.hash.reveal());
-    if (!keys) return reject(POSTERN_REASON_CREDENTIALS, "the password is not stored as {SCRAM-SHA-256}");
-    Decision admitted = admit(std::move(entry), question, user);
-    if (admitted.result == POSTERN_OK) admitted.scram = std::move(keys);
-    return admitted;
-  });
-  return decision ? *std::move(decision) : reject(POSTERN_REASON_CREDENTIALS, "unknown user");
+  const std::optional<std::string> name = canonical_name(view(question.user), names_);
+  if (!name) return reject(POSTERN_REASON_CREDENTIALS, "no user name");
+  Way way{Asked(question, *name)};
+  way.asked.needs_hash = true;
+  Decision decision = ask_chain(way, [this](Way& on, Lookup lookup) { return judge_keys(on, entries_in(lookup)); });
+  return decision.result == POSTERN_OK ? add_route(way, std::move(decision)) : std::move(decision);
 }
 
-Decision Verifier::admit(Entry entry, const postern_question& question, const std::string& user) {
-  if (entry.disabled) return reject(POSTERN_REASON_DISABLED, "disabled");
-  const std::string_view authzid = view(question.authzid);
-  if (!authzid.empty() && folded(authzid) != user) {
-    return reject(POSTERN_REASON_NOT_ALLOWED, "another user's mailbox");
+Decision Verifier::route(const postern_question& question, std::vector<Step>* steps) {
+  const std::optional<std::string> name = canonical_name(view(question.user), names_);
+  return name ? route_of(question, *name, steps) : reject(POSTERN_REASON_CREDENTIALS, "no user name");
+}
+
+Decision Verifier::route_of(const postern_question& question, const std::string& name, std::vector<Step>* steps) {
+  Way way{Asked(question, name), steps};
+  way.asked.needs_hash = true;
+  Decision decision = ask_chain(way, [this](Way& on, Lookup lookup) { return admit_known(on, entries_in(lookup)); });
+  return decision.result == POSTERN_OK ? add_route(way, std::move(decision)) : std::move(decision);
+}
+
+Decision Verifier::no_such_user(const postern_question& question, std::string why) {
+  passwords_.verify_nobody(view(question.password));
+  return reject(POSTERN_REASON_CREDENTIALS, std::move(why));
+}
+
+// The first yes, else what weighs most of all that was said: a failure more than a no, and a no more than silence.
+Decision Verifier::ask_chain(Way& way, const Judge& judge) {
+  Decision last = reject(POSTERN_REASON_CREDENTIALS, "unknown user");
+  for (const std::unique_ptr<Source>& source : sources_) {
+    if (source->rules().only_route || !source->takes(way.asked)) continue;
+    const Instant began = std::chrono::steady_clock::now();
+    Lookup lookup = source->ask(way.asked);
+    const bool is_unknown = std::holds_alternative<UnknownUser>(lookup);
+    Decision decision;
+    if (is_unknown) {
+      decision = reject(POSTERN_REASON_CREDENTIALS, "unknown user");
+    } else if (auto* failure = std::get_if<SourceFailure>(&lookup)) {
+      decision = unavailable(std::move(failure->text));
+    } else {
+      decision = judge(way, std::move(lookup));
+    }
+    way.note(source.get(), decision.result == POSTERN_OK ? "yes" : decision.why,
+             std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now() - began));
+    if (!is_unknown) decision.source = source->title();
+    if (decision.result == POSTERN_OK) return decision;
+    const SourceRules& rules = source->rules();
+    const bool failed = decision.result == POSTERN_UNAVAILABLE;
+    const SourceRules::Then then = failed ? rules.on_failure : is_unknown ? rules.on_unknown : rules.on_mismatch;
+    if (last.result == POSTERN_REJECT && (failed || last.source.empty())) last = std::move(decision);
+    if (then == SourceRules::Then::Stop) break;
   }
-  const bool vary_client = !entry.route.allowed_nets.empty();
-  if (!may_come_from(entry.route, view(question.client))) {
-    Decision decision = reject(POSTERN_REASON_NOT_ALLOWED, "not from this address");
-    decision.vary_client = vary_client;
-    return decision;
+  return last;
+}
+
+Decision Verifier::judge(Way& way, Lookup lookup) {
+  if (auto* admitted = std::get_if<Admitted>(&lookup)) return admit(way, std::move(admitted->entry));
+  if (auto* entries = std::get_if<Entries>(&lookup)) return judge_entries(way, std::move(*entries));
+  auto& refused = std::get<Refused>(lookup);
+  Decision decision = reject(refused.reason, std::move(refused.why));
+  decision.text = std::move(refused.text);
+  decision.code = std::move(refused.code);
+  decision.delay = refused.delay;
+  return decision;
+}
+
+// The password comes first: what else there is to say is for the user's own ears. Of several right ones, one that may be
+// used here counts.
+Decision Verifier::judge_entries(Way& way, Entries entries) {
+  Decision last = reject(POSTERN_REASON_CREDENTIALS, "wrong password");
+  for (size_t i = 0; i < std::min(entries.size(), entries_max); ++i) {
+    Entry& entry = entries[i];
+    if (!entry.check_at_back) {
+      if (!entry.has_hash)
+        return unavailable(
+            "the source keeps no password of this user; set check = \"back\" where the "
+            "mail server verifies, or role = \"route\"");
+      way.hashed = true;
+      Verification verification = compare(entry, view(way.question().password));
+      if (verification.match == Match::CannotSay) return unavailable(std::move(verification.fault));
+      if (verification.match == Match::No) continue;
+    }
+    Decision decision = admit(way, std::move(entry));
+    if (decision.result == POSTERN_OK) return decision;
+    last = std::move(decision);
+  }
+  return last;
+}
+
+Decision Verifier::judge_keys(Way& way, Entries entries) {
+  for (Entry& entry : entries) {
+    std::optional<ScramKeys> keys = Passwords::scram_keys(entry.hash.reveal());
+    if (!keys) continue;
+    Decision admitted = admit(way, std::move(entry));
+    if (admitted.result == POSTERN_OK) admitted.scram = std::move(keys);
+    return admitted;
+  }
+  return reject(POSTERN_REASON_CREDENTIALS, "the password is not stored as {SCRAM-SHA-256}");
+}
+
+Verification Verifier::compare(const Entry& entry, std::string_view password) {
+  hashing_.acquire();
+  Verification verification = passwords_.verify(entry.hash.reveal(), password);
+  hashing_.release();
+  return verification;
+}
+
+// Of a user whom nobody asks for a password.
+Decision Verifier::admit_known(Way& way, Entries entries) {
+  if (entries.empty()) return unavailable("the source cannot say anything about a user without his password");
+  return admit(way, std::move(entries.front()));
+}
+
+Decision Verifier::admit(Way& way, Entry entry) {
+  const postern_question& question = way.question();
+  const Route& route = entry.route;
+  if (entry.disabled) return keep_out(POSTERN_REASON_DISABLED, "disabled", route);
+  // A password that is over is none. Its owner made it to end, and whoever has it now learns nothing.
+  const int64_t left_s = route.expires_s == 0 ? INT64_MAX : route.expires_s - time(nullptr);
+  if (left_s <= 0) return reject(POSTERN_REASON_CREDENTIALS, "this password has expired");
+  if (!may_come_from(route, view(question.client))) {
+    return keep_out(POSTERN_REASON_NOT_ALLOWED, "not from this address", route);
+  }
+  if (!may_speak(route, view(question.protocol))) {
+    return keep_out(POSTERN_REASON_NOT_ALLOWED, "not by this protocol", route);
+  }
+  const std::string_view authzid = view(question.authzid);
+  if (!authzid.empty() && folded(authzid) != way.asked.user) {
+    if (route.master == POSTERN_YES) return admit_master(way, std::move(entry));
+    return reject(POSTERN_REASON_NOT_ALLOWED, "another user's mailbox");
   }
   Decision decision;
   decision.result = POSTERN_OK;
   decision.route = std::move(entry.route);
-  decision.route.user = name_at_back(decision.route, user, view(question.user));
+  if (left_s < ttl_max_s) {
+    const auto left = static_cast<uint32_t>(left_s);
+    decision.route.ttl_s = decision.route.ttl_s == 0 ? left : std::min(decision.route.ttl_s, left);
+  }
   decision.check_at_back = entry.check_at_back;
-  decision.vary_client = vary_client;
+  decision.vary_client = !decision.route.allowed_nets.empty();
+  return decision;
+}
+
+// He goes where that mailbox is, and logs in as himself on behalf of its owner, unless the owner's route says how.
+Decision Verifier::admit_master(Way& way, Entry entry) {
+  const postern_question& question = way.question();
+  const std::optional<std::string> owner = canonical_name(view(question.authzid), names_);
+  if (!owner || entry.check_at_back) return reject(POSTERN_REASON_NOT_ALLOWED, "no such mailbox");
+  postern_question of_owner = question;
+  of_owner.authzid = {nullptr, 0};
+  Way to_owner{Asked(of_owner, *owner), way.steps};
+  to_owner.asked.needs_hash = true;
+  Decision decision =
+      ask_chain(to_owner, [this](Way& on, Lookup lookup) { return admit_known(on, entries_in(lookup)); });
+  if (decision.result == POSTERN_REJECT) return reject(POSTERN_REASON_NOT_ALLOWED, "that mailbox: " + decision.why);
+  if (decision.result != POSTERN_OK) return decision;
+  way.whose = *owner;
+  if (decision.route.password.empty() && decision.route.master_user.empty()) {
+    decision.route.master_user = way.asked.user;
+    decision.route.master_password = Secret(view(question.password));
+  }
+  decision.vary_client = decision.vary_client || !entry.route.allowed_nets.empty();
+  return decision;
+}
+
+Decision Verifier::add_route(Way& way, Decision decision) {
+  Asked asked(way.question(), way.whose);
+  asked.needs_hash = true;
+  for (const std::unique_ptr<Source>& source : sources_) {
+    if (!source->rules().only_route || !source->takes(asked)) continue;
+    const Instant began = std::chrono::steady_clock::now();
+    Lookup lookup = source->ask(asked);
+    const auto taken = std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now() - began);
+    if (auto* failure = std::get_if<SourceFailure>(&lookup)) {
+      way.note(source.get(), failure->text, taken);
+      Decision failed = unavailable(std::move(failure->text));
+      failed.source = source->title();
+      return failed;
+    }
+    auto* entries = std::get_if<Entries>(&lookup);
+    way.note(source.get(), entries != nullptr ? "says where" : "unknown user", taken);
+    if (entries == nullptr) continue;
+    Entry& entry = entries->front();
+    if (entry.disabled) return keep_out(POSTERN_REASON_DISABLED, "disabled", entry.route);
+    entry.route.fill_from(decision.route);
+    decision.route = std::move(entry.route);
+    break;
+  }
+  decision.route.backs = backs_for(decision.route, way.whose);
+  decision.route.hashed_backs.clear();
+  decision.route.user = name_at_back(decision.route, way.whose, view(way.question().user));
   return decision;
 }
 

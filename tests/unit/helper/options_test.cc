@@ -24,7 +24,7 @@ TEST(Options, NothingIsTheEmbeddedDefault) {
   EXPECT_EQ(read.options.socket, "/run/postern/auth.sock");
   EXPECT_EQ(read.options.socket_mode, 0660u);
   ASSERT_EQ(read.options.sources.size(), 1u);
-  EXPECT_EQ(std::get<SqliteOptions>(read.options.sources[0]).database, "/var/lib/postern/users.db");
+  EXPECT_EQ(std::get<SqliteOptions>(read.options.sources[0].options).database, "/var/lib/postern/users.db");
 }
 
 TEST(Options, EverythingCanBeSaid) {
@@ -61,12 +61,12 @@ allow_nets = ["10.0.0.0/8"]
   EXPECT_EQ(read.options.passwords.scheme, Scheme::Argon2id);
   EXPECT_EQ(read.options.passwords.argon2_memory_kib, 65536u);
   ASSERT_EQ(read.options.sources.size(), 3u);
-  const auto& sqlite = std::get<SqliteOptions>(read.options.sources[0]);
+  const auto& sqlite = std::get<SqliteOptions>(read.options.sources[0].options);
   EXPECT_EQ(sqlite.busy_timeout_ms, 100u);
-  EXPECT_EQ(sqlite.defaults.backs.size(), 2u);
-  EXPECT_EQ(sqlite.defaults.ttl_s, 60u);
-  EXPECT_EQ(std::get<PasswdFileOptions>(read.options.sources[1]).defaults.pool, "p");
-  EXPECT_EQ(std::get<StaticOptions>(read.options.sources[2]).match[0], "*@a.test");
+  EXPECT_EQ(read.options.sources[0].rules.defaults.backs.size(), 2u);
+  EXPECT_EQ(read.options.sources[0].rules.defaults.ttl_s, 60u);
+  EXPECT_EQ(read.options.sources[1].rules.defaults.pool, "p");
+  EXPECT_EQ(std::get<StaticOptions>(read.options.sources[2].options).match[0], "*@a.test");
 }
 
 TEST(Options, EachMistakeHasItsLineAndSentence) {
@@ -113,6 +113,55 @@ TEST(Options, AStaticSourceOpensNoDoor) {
             std::string::npos);
   EXPECT_NE(problems(head + "check = \"back\"\nback_password = \"x\"\n").find("let in"), std::string::npos);
   EXPECT_EQ(problems(head + "check = \"back\"\npool = \"p\"\n"), "");
+}
+
+TEST(Options, RulesOfAnySource) {
+  const ReadResult read = parse_options(R"(default_domain = "Example.test"
+allowed_characters = "@.-"
+[aliases]
+Joe = "joseph@example.test"
+[[source]]
+type = "passwd-file"
+file = "/x"
+name = "the old ones"
+role = "route"
+users = ["*@A.test", "joe"]
+protocols = ["imap", "sieve"]
+on_unknown = "stop"
+on_mismatch = "continue"
+on_failure = "continue"
+connections = 3
+timeout = "500ms"
+retry_after = "10s"
+check = "back"
+default_scheme = "SSHA256"
+)",
+                                        "f.toml");
+  EXPECT_EQ(read.problems, std::vector<std::string>{});
+  EXPECT_EQ(read.options.names.default_domain, "example.test");
+  EXPECT_EQ(read.options.names.aliases.at("joe"), "joseph@example.test");
+  const SourceRules& rules = read.options.sources.at(0).rules;
+  EXPECT_EQ(rules.name, "the old ones");
+  EXPECT_TRUE(rules.only_route);
+  EXPECT_EQ(rules.users, (std::vector<std::string>{"*@a.test", "joe"}));
+  EXPECT_EQ(rules.protocols, (std::vector<std::string>{"imap", "sieve"}));
+  EXPECT_EQ(rules.on_unknown, SourceRules::Then::Stop);
+  EXPECT_EQ(rules.on_mismatch, SourceRules::Then::Continue);
+  EXPECT_EQ(rules.on_failure, SourceRules::Then::Continue);
+  EXPECT_EQ(rules.turnstile.connections, 3u);
+  EXPECT_EQ(rules.turnstile.timeout, Duration(500));
+  EXPECT_EQ(rules.turnstile.retry_after, std::chrono::seconds(10));
+  EXPECT_TRUE(rules.check_at_back);
+  EXPECT_EQ(rules.default_scheme, "{SSHA256}");
+  const std::string head = "[[source]]\ntype = \"sqlite\"\n";
+  EXPECT_EQ(problems(head + "role = \"rout\"\n"),
+            "f.toml:3: role in [[source]] is \"rout\"; did you mean \"route\"?\n");
+  EXPECT_EQ(
+      problems(head + "protocols = [\"smtp\"]\n"),
+      "f.toml:3: protocols in [[source]] has \"smtp\"; there are \"imap\", \"pop3\", \"submission\" and \"sieve\".\n");
+  EXPECT_EQ(problems("[aliases]\njoe = 5\n"),
+            "f.toml:2: [aliases] has \"joe\", which is not a name for another name. Write, for example: joe = "
+            "\"joe@example.test\"\n");
 }
 
 TEST(Options, SecretsAreNotRepeated) {

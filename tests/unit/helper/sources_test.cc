@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What sources are made of, without a process: names, routes, lines of a passwd-file, the database, and the order in
-// which a verifier asks.
+// What sources are made of, without a process: names, routes, lines of a passwd-file, the database.
 #include <gtest/gtest.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -8,6 +7,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -19,7 +19,6 @@
 #include "helper/sqlite_source.h"
 #include "helper/static_source.h"
 #include "helper/user_store.h"
-#include "helper/verifier.h"
 
 namespace postern::helper {
 namespace {
@@ -47,6 +46,58 @@ TEST(Names, PatternsMatchWhatTheySay) {
   EXPECT_FALSE(matches_pattern("a*b*c", "a-c-b"));
   EXPECT_FALSE(matches_pattern("", "a"));
   EXPECT_FALSE(matches_pattern("*a*a*a*a*a*a*b", std::string(user_size_max, 'a')));
+}
+
+TEST(Names, BecomeThoseOfTheSources) {
+  NameRules rules;
+  EXPECT_EQ(canonical_name("Joe@Example.TEST", rules), "joe@example.test");
+  EXPECT_EQ(canonical_name("", rules), std::nullopt);
+  rules.default_domain = "example.test";
+  EXPECT_EQ(canonical_name("Joe", rules), "joe@example.test");
+  EXPECT_EQ(canonical_name("joe@other.test", rules), "joe@other.test");
+  rules.aliases = {{"boss", "ann@other.test"}, {"chief", "joe"}};
+  EXPECT_EQ(canonical_name("BOSS", rules), "ann@other.test");
+  EXPECT_EQ(canonical_name("chief", rules), "joe@example.test");
+  rules.allowed_characters = "@.";
+  EXPECT_EQ(canonical_name("joe.x@example.test", rules), "joe.x@example.test");
+  EXPECT_EQ(canonical_name("joe+x@example.test", rules), std::nullopt);
+  EXPECT_EQ(canonical_name("jo\xc3\xa9", rules), std::nullopt);
+  EXPECT_EQ(canonical_name(std::string(user_size_max, 'x'), rules), std::nullopt) << "too long with its domain";
+}
+
+TEST(Names, AllSpellingsOfAUser) {
+  NameRules rules;
+  EXPECT_EQ(spellings("joe@example.test", rules), std::vector<std::string>{"joe@example.test"});
+  rules.default_domain = "example.test";
+  rules.aliases = {{"boss", "joe@example.test"}, {"chief", "joe"}, {"other", "ann"}};
+  EXPECT_EQ(spellings("joe@example.test", rules),
+            (std::vector<std::string>{"joe@example.test", "joe", "boss", "chief"}));
+}
+
+TEST(Route, EachUserKeepsHisHashedBack) {
+  Route route;
+  ASSERT_TRUE(set_attribute(route, "back_by_hash", "127.0.1.1:143,127.0.1.2:143,127.0.1.3:143").ok());
+  Route smaller;
+  ASSERT_TRUE(set_attribute(smaller, "back_by_hash", "127.0.1.1:143,127.0.1.2:143").ok());
+  std::map<std::string, int> users;
+  for (int i = 0; i < 3000; ++i) {
+    const std::string user = "user" + std::to_string(i) + "@example.test";
+    const std::vector<std::string> backs = backs_for(route, user);
+    ASSERT_EQ(backs.size(), 3u);
+    ++users[backs[0]];
+    // Only those move whose mail server is gone.
+    if (backs[0] != "127.0.1.3:143") {
+      EXPECT_EQ(backs_for(smaller, user)[0], backs[0]);
+    }
+  }
+  for (const auto& [back, count] : users)
+    EXPECT_NEAR(count, 1000, 150) << back;
+  EXPECT_FALSE(check_route([&] {
+                 Route both = route.clone();
+                 both.pool = "p";
+                 return both;
+               }())
+                   .ok());
 }
 
 TEST(Names, WhoCanBeAUser) {
@@ -78,6 +129,12 @@ TEST(Route, AttributesGoInAndOut) {
       {"mechanism", "PLAIN"},
       {"proxy_protocol", "v2"},
       {"xclient", "yes"},
+      {"back_by_hash", "127.0.1.1:143,127.0.1.2:143"},
+      {"allow_protocols", "imap,sieve"},
+      {"master", "yes"},
+      {"expires", "2026-12-31T18:00:00Z"},
+      {"text", "Come to the office"},
+      {"code", "CONTACTADMIN"},
       {"ttl", "300"},
       {"sessions_max", "5"},
       {"allow_nets", "10.0.0.0/8,2001:db8::/32"},
@@ -145,18 +202,18 @@ TEST(PasswdFile, ReadsBothLayouts) {
       "# comment\n\nJoe:$6$x:1000:1000::/home/joe::pool=a:b ttl=5\r\nann:{PLAIN}pw\njoe:second\n:nameless\nbare");
   ASSERT_EQ(table.size(), 3u);
   EXPECT_EQ(table.at("joe").number, 3u);
-  const absl::StatusOr<Entry> joe = parse_passwd_line(table.at("joe"), Route{});
+  const absl::StatusOr<Entry> joe = parse_passwd_line(table.at("joe"));
   ASSERT_TRUE(joe.ok()) << joe.status();
   EXPECT_EQ(joe->hash.reveal(), "$6$x");
   EXPECT_EQ(joe->route.pool, "a:b");
   EXPECT_EQ(joe->route.ttl_s, 5u);
-  EXPECT_EQ(parse_passwd_line(table.at("ann"), Route{})->hash.reveal(), "{PLAIN}pw");
-  EXPECT_FALSE(parse_passwd_line(table.at("bare"), Route{}).ok());
+  EXPECT_EQ(parse_passwd_line(table.at("ann"))->hash.reveal(), "{PLAIN}pw");
+  EXPECT_FALSE(parse_passwd_line(table.at("bare")).ok());
 }
 
 absl::StatusOr<Entry> fields(std::string_view extra) {
   const PasswdTable table = parse_passwd("joe:x::::::" + std::string(extra));
-  return parse_passwd_line(table.at("joe"), Route{});
+  return parse_passwd_line(table.at("joe"));
 }
 
 TEST(PasswdFile, SpeaksDovecotsProxyFields) {
@@ -183,7 +240,7 @@ TEST(PasswdFile, CutAtEveryByte) {
   for (size_t size = 0; size <= whole.size(); ++size) {
     for (const auto& [user, line] : parse_passwd(std::string_view(whole).substr(0, size))) {
       EXPECT_TRUE(std::string_view("joe").starts_with(user) || std::string_view("ann").starts_with(user)) << user;
-      static_cast<void>(parse_passwd_line(line, Route{}));
+      static_cast<void>(parse_passwd_line(line));
     }
   }
 }
@@ -241,79 +298,28 @@ TEST(UserStore, RefusesOtherFiles) {
   EXPECT_FALSE(UserStore::open("/nowhere/users.db", 100).ok());
 }
 
-// A source that answers what the test says.
-class Scripted : public Source {
- public:
-  explicit Scripted(std::string name) : name_(std::move(name)) {}
-  const std::string& name() const override { return name_; }
-  Lookup find(const std::string& user) override {
-    ++asked;
-    if (fails) return SourceFailure{"down"};
-    if (user != known) return UnknownUser{};
-    Entry entry;
-    entry.hash = Secret("{PLAIN}right");
-    entry.route.pool = name_;
-    return entry;
+// What an older postern-auth has made keeps its users.
+TEST(UserStore, BringsAnOlderSchemaUpToDate) {
+  const Folder folder;
+  {
+    absl::StatusOr<UserStore> store = UserStore::open(folder / "users.db", 100);
+    ASSERT_TRUE(store.ok());
+    UserRecord record;
+    record.user = "joe";
+    record.hash = Secret("{PLAIN}x");
+    ASSERT_TRUE(store->add(record).ok());
+    absl::StatusOr<Database> database = Database::open(folder / "users.db", 100);
+    for (const char* column : {"back_by_hash", "allow_protocols", "master", "expires", "text", "code"})
+      ASSERT_TRUE(database->run(("ALTER TABLE users DROP COLUMN " + std::string(column)).c_str()).ok());
+    ASSERT_TRUE(database->run("PRAGMA user_version = 1").ok());
   }
-  Changes poll() override { return {}; }
-  Changes recent() override { return {}; }
-  absl::Status check() override { return absl::OkStatus(); }
-
-  std::string known;
-  bool fails = false;
-  int asked = 0;
-
- private:
-  std::string name_;
-};
-
-struct Chain {
-  Chain() {
-    auto one = std::make_unique<Scripted>("one");
-    auto two = std::make_unique<Scripted>("two");
-    first = one.get();
-    second = two.get();
-    std::vector<std::unique_ptr<Source>> sources;
-    sources.push_back(std::move(one));
-    sources.push_back(std::move(two));
-    verifier = std::make_unique<Verifier>(std::move(sources), Passwords::Options{.scheme = Scheme::Bcrypt});
-  }
-  Decision ask(const char* user, const char* password) {
-    postern_question question{};
-    question.user = postern_text(user);
-    question.password = postern_text(password);
-    return verifier->verify(question);
-  }
-
-  Scripted* first;
-  Scripted* second;
-  std::unique_ptr<Verifier> verifier;
-};
-
-TEST(Verifier, UnknownGoesOnMismatchStopsFailureStops) {
-  Chain chain;
-  chain.first->known = "joe";
-  chain.second->known = "ann";
-  EXPECT_EQ(chain.ask("joe", "right").route.pool, "one");
-  EXPECT_EQ(chain.second->asked, 0);
-  const Decision wrong = chain.ask("joe", "wrong");
-  EXPECT_EQ(wrong.result, POSTERN_REJECT);
-  EXPECT_EQ(wrong.source, "one");
-  EXPECT_EQ(chain.second->asked, 0);
-  EXPECT_EQ(chain.ask("ann", "right").route.pool, "two");
-  EXPECT_EQ(chain.ask("bob", "right").result, POSTERN_REJECT);
-  chain.first->fails = true;
-  chain.second->asked = 0;
-  EXPECT_EQ(chain.ask("ann", "right").result, POSTERN_UNAVAILABLE);
-  EXPECT_EQ(chain.second->asked, 0);
-}
-
-TEST(Verifier, AnEmptyPasswordAsksNobody) {
-  Chain chain;
-  chain.first->known = "joe";
-  EXPECT_EQ(chain.ask("joe", "").result, POSTERN_REJECT);
-  EXPECT_EQ(chain.ask("joe", nullptr).result, POSTERN_UNAVAILABLE);
-  EXPECT_EQ(chain.first->asked, 0);
+  absl::StatusOr<UserStore> store = UserStore::open(folder / "users.db", 100);
+  ASSERT_TRUE(store.ok()) << store.status();
+  absl::StatusOr<std::optional<UserRecord>> record = store->find("joe");
+  ASSERT_TRUE(record.ok() && record->has_value()) << record.status();
+  ASSERT_TRUE(set_attribute((*record)->route, "allow_protocols", "imap").ok());
+  EXPECT_TRUE(store->update(**record).value_or(false));
+  EXPECT_EQ((*store->find("joe"))->route.allowed_protocols.size(), 1u);
 }
 
 }  // namespace

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "helper/turnstile.h"
+
+#include <algorithm>
+
+namespace postern::helper {
+
+const char* Turnstile::enter() {
+  std::unique_lock guard(lock_);
+  const auto turn_away = [&](const char* why) {
+    ++figures_.turned_away;
+    return why;
+  };
+  const Instant now = std::chrono::steady_clock::now();
+  if (away_) {
+    if (now < look_again_) return turn_away("it did not answer in time a moment ago");
+    look_again_ = now + options_.retry_after;
+  }
+  if (inside_ >= options_.connections) {
+    if (waiting_ >= options_.connections) return turn_away("all its connections are busy, and enough questions wait");
+    ++waiting_;
+    const bool is_free =
+        freed_.wait_until(guard, now + options_.timeout, [&] { return inside_ < options_.connections; });
+    --waiting_;
+    if (!is_free) return turn_away("all its connections are busy");
+  }
+  ++inside_;
+  return "";
+}
+
+void Turnstile::done(Result result, Duration taken) {
+  const std::lock_guard guard(lock_);
+  --inside_;
+  freed_.notify_one();
+  ++figures_.by_result[static_cast<size_t>(result)];
+  const auto bucket = std::lower_bound(bounds.begin(), bounds.end(), taken);
+  ++figures_.by_time[static_cast<size_t>(bucket - bounds.begin())];
+  // A failure that comes at once costs nobody anything.
+  away_ = result == Result::Failed && taken >= options_.timeout * 3 / 4;
+  if (away_) look_again_ = std::chrono::steady_clock::now() + options_.retry_after;
+}
+
+Turnstile::Figures Turnstile::figures() const {
+  const std::lock_guard guard(lock_);
+  return figures_;
+}
+
+}  // namespace postern::helper

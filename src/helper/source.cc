@@ -37,6 +37,10 @@ bool Source::takes(const Asked& asked) const {
       std::find(protocols.begin(), protocols.end(), view(asked.question.protocol)) == protocols.end()) {
     return false;
   }
+  return can_judge(asked);
+}
+
+bool Source::can_judge(const Asked& asked) const {
   if (asked.needs_hash) return keeps_hashes();
   return asked.question.token.data != nullptr ? takes_tokens() : takes_passwords();
 }

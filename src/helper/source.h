@@ -105,8 +105,9 @@ class Source {
   const SourceRules& rules() const { return rules_; }
   // The name that the administrator gave it, or its own.
   const std::string& title() const { return rules_.name.empty() ? name() : rules_.name; }
-  // Whether the question is for this source at all.
+  // Whether the question is for this source at all: of a kind that it can judge, and of its users and protocols.
   bool takes(const Asked& asked) const;
+  bool can_judge(const Asked& asked) const;
   // find() behind the turnstile, its answer completed by the rules' defaults.
   Lookup ask(const Asked& asked);
   const Turnstile& turnstile() const { return turnstile_; }

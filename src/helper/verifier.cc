@@ -148,6 +148,10 @@ Decision Verifier::no_such_user(const postern_question& question, std::string wh
 // The first yes, else what weighs most of all that was said: a failure more than a no, and a no more than silence.
 Decision Verifier::ask_chain(Way& way, const Judge& judge) {
   Decision last = reject(POSTERN_REASON_CREDENTIALS, "unknown user");
+  const bool is_for_us = std::any_of(sources_.begin(), sources_.end(), [&](const auto& source) {
+    return !source->rules().only_route && source->can_judge(way.asked);
+  });
+  if (!is_for_us && !way.asked.needs_hash) return unavailable("no source verifies this: passwords or tokens");
   for (const std::unique_ptr<Source>& source : sources_) {
     if (source->rules().only_route || !source->takes(way.asked)) continue;
     const Instant began = std::chrono::steady_clock::now();

@@ -26,10 +26,6 @@ std::string text_of(const absl::Status& status) {
   return std::string(status.message());
 }
 
-absl::StatusOr<Secret> get_password(const Arguments& arguments, const std::string& prompt) {
-  return arguments.password_stdin ? read_password_line() : ask_password(prompt);
-}
-
 // Where the users are, and what new passwords are hashed with.
 struct Place {
   std::string database;
@@ -217,6 +213,10 @@ constexpr CommandEntry commands[] = {
 };
 
 }  // namespace
+
+absl::StatusOr<Secret> get_password(const Arguments& arguments, const std::string& prompt) {
+  return arguments.password_stdin ? read_password_line() : ask_password(prompt);
+}
 
 ExitStatus fail(std::string_view text) {
   fprintf(stderr, "postern-auth: %.*s\n", static_cast<int>(text.size()), text.data());

@@ -7,6 +7,9 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/statusor.h"
+#include "base/secret.h"
+
 namespace postern::helper {
 
 // An exit status: 0 done, 1 it failed, 2 the command line is wrong. Why is on stderr.
@@ -18,7 +21,10 @@ struct Arguments {
   std::string file;                // -c; empty: the default
   std::string database;            // --database
   std::string scheme;              // --scheme
+  std::string protocol;            // --protocol
+  std::string client;              // --client
   bool password_stdin = false;
+  bool no_password = false;
   bool check = false;
   bool disable = false, enable = false;
   bool back_password = false, master_password = false;          // to be asked for
@@ -31,6 +37,14 @@ ExitStatus run_user(const Arguments& arguments);
 ExitStatus run_hash(const Arguments& arguments);
 // Everything that is wrong with the file and its sources.
 ExitStatus run_check(const Arguments& arguments);
+
+// What a login of this user would come to, and by which steps.
+ExitStatus run_explain(const Arguments& arguments);
+// Only whether he would get in: 0 yes, 1 no, 3 nobody can say.
+ExitStatus run_test(const Arguments& arguments);
+
+// From standard input with --password-stdin, else from the terminal.
+absl::StatusOr<Secret> get_password(const Arguments& arguments, const std::string& prompt);
 
 // Says "postern-auth: text" on stderr and returns 1.
 ExitStatus fail(std::string_view text);

@@ -28,6 +28,9 @@ constexpr const char* usage =
     "       postern-auth user passwd|del|show USER       ... a new password; gone; what is known\n"
     "       postern-auth user list                       ... everybody\n"
     "       postern-auth hash [--scheme yescrypt|sha512|bcrypt|argon2id|scram-sha-256]\n"
+    "       postern-auth explain USER [--protocol imap|pop3|submission|sieve] [--client ADDRESS] [--no-password]\n"
+    "                                                    what each source says of a login, and where it would go\n"
+    "       postern-auth test USER [...]                 ... only whether it succeeds\n"
     "Options of user: -c FILE, --database FILE, --scheme SCHEME, --password-stdin, --back ADDRESS:PORT (again for a\n"
     "second one), --pool NAME, --back-user NAME, --back-password, --master-user NAME, --master-password, --tls none|\n"
     "starttls|implicit, --tls-name NAME, --mechanism LOGIN|PLAIN, --proxy-protocol v1|v2, --xclient no|yes,\n"
@@ -40,6 +43,7 @@ struct Flag {
 constexpr Flag flags[] = {
     {"--check", &Arguments::check},
     {"--password-stdin", &Arguments::password_stdin},
+    {"--no-password", &Arguments::no_password},
     {"--disable", &Arguments::disable},
     {"--enable", &Arguments::enable},
     {"--back-password", &Arguments::back_password},
@@ -51,10 +55,8 @@ struct Setting {
   std::string Arguments::*place;
 };
 constexpr Setting settings[] = {
-    {"-c", &Arguments::file},
-    {"--config", &Arguments::file},
-    {"--database", &Arguments::database},
-    {"--scheme", &Arguments::scheme},
+    {"-c", &Arguments::file},         {"--config", &Arguments::file},       {"--database", &Arguments::database},
+    {"--scheme", &Arguments::scheme}, {"--protocol", &Arguments::protocol}, {"--client", &Arguments::client},
 };
 
 // "--back-user" is the attribute back_user. Empty: not one that may stand in an argument list.
@@ -157,6 +159,8 @@ ExitStatus run(int count, char** words) {
   }
   const std::string word = arguments.words.empty() ? "" : arguments.words[0];
   if (word == "user") return run_user(arguments);
+  if (word == "explain" && arguments.words.size() == 2) return run_explain(arguments);
+  if (word == "test" && arguments.words.size() == 2) return run_test(arguments);
   if (word == "hash" && arguments.words.size() == 1) return run_hash(arguments);
   if (!word.empty()) {
     fputs(usage, stderr);

@@ -80,8 +80,12 @@ struct Verifier::Way {
   bool hashed = false;             // a password has been looked at, so it has cost its time
 
   const postern_question& question() const { return asked.question; }
-  void note(const Source* source, std::string what, Duration taken = {}) {
-    if (steps != nullptr) steps->push_back({source != nullptr ? source->title() : "", std::move(what), taken});
+  void note_name() {
+    if (steps != nullptr && asked.user != view(question().user))
+      steps->push_back({"name", "looked up as " + asked.user, {}});
+  }
+  void note(const Source& source, std::string what, Duration taken = {}) {
+    if (steps != nullptr) steps->push_back({source.title(), std::move(what), taken});
   }
 };
 
@@ -100,6 +104,7 @@ Decision Verifier::verify(const postern_question& question, std::vector<Step>* s
   // A token says itself whose it is.
   if (!name && !(has_token && question.user.size == 0)) return no_such_user(question, "no user name");
   Way way{Asked(question, name.value_or("")), steps};
+  way.note_name();
   Decision decision = ask_chain(way, [this](Way& on, Lookup lookup) { return judge(on, std::move(lookup)); });
   if (decision.result == POSTERN_OK) return add_route(way, std::move(decision));
   if (decision.result == POSTERN_REJECT && !way.hashed && !has_token) passwords_.verify_nobody(view(question.password));
@@ -135,6 +140,7 @@ Decision Verifier::route(const postern_question& question, std::vector<Step>* st
 
 Decision Verifier::route_of(const postern_question& question, const std::string& name, std::vector<Step>* steps) {
   Way way{Asked(question, name), steps};
+  way.note_name();
   way.asked.needs_hash = true;
   Decision decision = ask_chain(way, [this](Way& on, Lookup lookup) { return admit_known(on, entries_in(lookup)); });
   return decision.result == POSTERN_OK ? add_route(way, std::move(decision)) : std::move(decision);
@@ -153,7 +159,12 @@ Decision Verifier::ask_chain(Way& way, const Judge& judge) {
   });
   if (!is_for_us && !way.asked.needs_hash) return unavailable("no source verifies this: passwords or tokens");
   for (const std::unique_ptr<Source>& source : sources_) {
-    if (source->rules().only_route || !source->takes(way.asked)) continue;
+    if (source->rules().only_route) continue;
+    if (!source->takes(way.asked)) {
+      way.note(*source, source->can_judge(way.asked) ? "not asked: its users or protocols are others"
+                                                     : "not asked: it cannot judge a login of this kind");
+      continue;
+    }
     const Instant began = std::chrono::steady_clock::now();
     Lookup lookup = source->ask(way.asked);
     const bool is_unknown = std::holds_alternative<UnknownUser>(lookup);
@@ -165,7 +176,7 @@ Decision Verifier::ask_chain(Way& way, const Judge& judge) {
     } else {
       decision = judge(way, std::move(lookup));
     }
-    way.note(source.get(), decision.result == POSTERN_OK ? "yes" : decision.why,
+    way.note(*source, decision.result == POSTERN_OK ? "yes" : decision.why,
              std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now() - began));
     if (!is_unknown) decision.source = source->title();
     if (decision.result == POSTERN_OK) return decision;
@@ -297,13 +308,13 @@ Decision Verifier::add_route(Way& way, Decision decision) {
     Lookup lookup = source->ask(asked);
     const auto taken = std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now() - began);
     if (auto* failure = std::get_if<SourceFailure>(&lookup)) {
-      way.note(source.get(), failure->text, taken);
+      way.note(*source, failure->text, taken);
       Decision failed = unavailable(std::move(failure->text));
       failed.source = source->title();
       return failed;
     }
     auto* entries = std::get_if<Entries>(&lookup);
-    way.note(source.get(), entries != nullptr ? "says where" : "unknown user", taken);
+    way.note(*source, entries != nullptr ? "says where" : "unknown user", taken);
     if (entries == nullptr) continue;
     Entry& entry = entries->front();
     if (entry.disabled) return keep_out(POSTERN_REASON_DISABLED, "disabled", entry.route);

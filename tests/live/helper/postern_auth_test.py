@@ -449,6 +449,62 @@ class Service(PosternAuth):
         done = self.run_it("--check", "-c", str(self.config))
         self.assertEqual(done.returncode, 0, done.stderr)
 
+    def explain(self, *words, password="right"):
+        stdin = ["--password-stdin"] if password is not None else ["--no-password"]
+        return self.run_it(*words, "-c", str(self.config), *stdin, stdin=f"{password}\n")
+
+    def test_explain_tells_step_by_step(self):
+        users = self.folder / "users"
+        users.write_text("joe@example.test:{PLAIN}right\n")
+        self.configure(f"""
+            [[source]]
+            type = "static"
+            name = "guests"
+            match = "guest*"
+            password = "{{PLAIN}}guest"
+            users = "guest*"
+            [[source]]
+            type = "passwd-file"
+            file = "{users}"
+            [[source]]
+            type = "static"
+            name = "places"
+            role = "route"
+            match = "*@example.test"
+            back = "192.0.2.1:143"
+            master_user = "gate"
+            master_password = "hidden"
+            """, 'default_domain = "example.test"\n[aliases]\nboss = "joe"\n')
+        done = self.explain("explain", "Boss")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for said in ["Boss by imap from 127.0.0.1\n", "1. name: looked up as joe@example.test", "2. guests: not asked",
+                     f"3. passwd-file:{users}: yes", "4. places: says where", "accepted by passwd-file:", "back = 192.0.2.1:143",
+                     "back_user = joe@example.test", "master_password = (set)"]:
+            self.assertIn(said, done.stdout)
+        self.assertNotIn("hidden", done.stdout)
+        done = self.explain("explain", "joe@example.test", password="wrong")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f"refused by passwd-file:{users}: wrong password", done.stdout)
+        self.assertNotIn("places", done.stdout)
+        self.assertIn("as if the password were right", self.explain("explain", "joe", password=None).stdout)
+        self.assertEqual(self.explain("test", "joe").stdout, f"accepted by passwd-file:{users}\n")
+        self.assertEqual(self.explain("test", "nobody").returncode, 1)
+        users.unlink()
+        self.assertEqual(self.explain("test", "joe").returncode, 3)
+        self.assertEqual(self.explain("test", "joe", "--protocol", "smtp").returncode, 2)
+        self.assertEqual(self.run_it("explain", "joe", "-c", str(self.config), "--password=x").returncode, 2)
+
+    def test_figures_of_each_source(self):
+        users = self.folder / "users"
+        users.write_text("joe:{PLAIN}right\n")
+        self.configure(f'[[source]]\ntype = "passwd-file"\nname = "people"\nfile = "{users}"\n')
+        helper, gate = self.serve_and_connect()
+        for user, password in [("joe", "right"), ("joe", "wrong"), ("eve", "right")]:
+            gate.ask(user, password)
+        helper.hear(signal.SIGUSR1)
+        wait_until(lambda: " figures " in helper.log(), "the figures")
+        self.assertRegex(helper.log(), r" figures source=people found=2 unknown=1 refused=0 failed=0 turned_away=0 ")
+
     def test_two_commands_make_the_database_at_once(self):
         commands = [subprocess.Popen([POSTERN_AUTH, "user", "add", f"u{i}", "--database", str(self.database),
                                       "--password-stdin", "--scheme", "bcrypt"], stdin=subprocess.PIPE) for i in range(6)]

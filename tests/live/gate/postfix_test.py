@@ -28,7 +28,7 @@ class Talk:
     """A connection to a submission server on which the user has logged in; the test writes each octet itself."""
 
     def __init__(self, test, port, user, password, context=None, source=""):
-        mail = SmtpProgram(port, context, source)
+        mail = SmtpProgram(port, context, source=source)
         test.addCleanup(mail.hang_up)
         mail.log_in(user, password)
         self.sock, self.file = mail.sock, mail.sock.makefile("rb")
@@ -118,7 +118,7 @@ class Identity(WithPostfix):
             for front in FRONTS:
                 for user, box in [(DORA, DORA), (BOB, BOB), (CARL, "box-c")][:3 if pool == "id" else 1]:
                     with self.subTest(pool=pool, front=front, user=user):
-                        mail = SmtpProgram(self.door(pool, front), self.context if front == "implicit" else None, ELSEWHERE)
+                        mail = SmtpProgram(self.door(pool, front), self.context if front == "implicit" else None, source=ELSEWHERE)
                         self.addCleanup(mail.hang_up)
                         if front == "starttls":
                             mail.starttls(self.context)
@@ -311,7 +311,7 @@ class DovecotHears(Doors):
             for front in FRONTS:
                 with self.subTest(protocol=protocol, front=front, back=back):
                     before = len(self.dovecot.log())
-                    self.log_in(protocol, user, front, back, ELSEWHERE)
+                    self.log_in(protocol, user, front, back, source=ELSEWHERE)
                     self.assertIn(f" rip={ELSEWHERE}, ", self.logged_in_at_the_mail_server(box, protocol, before))
 
 

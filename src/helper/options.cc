@@ -309,7 +309,8 @@ void read_scheme(TableReader& reader, Scheme& scheme) {
     return;
   }
   reader.wrong(*reader.take("scheme"), "scheme",
-               "is " + config::quoted(word) + "; it can be \"yescrypt\", \"sha512\", \"bcrypt\" or \"argon2id\"");
+               "is " + config::quoted(word) +
+                   "; it can be \"yescrypt\", \"sha512\", \"bcrypt\", \"argon2id\" or \"scram-sha-256\"");
 }
 
 void read_root(const Value& root, std::vector<Problem>& problems, Options& options) {

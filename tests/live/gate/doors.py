@@ -46,8 +46,8 @@ class Connecting:
     header = b""
     sni = NAME
 
-    def prepare(self, context, source="", address="127.0.0.1", header=b""):
-        self.context, self.source, self.address, self.header = context, source, address, header
+    def prepare(self, context, source="", address="127.0.0.1", header=b"", sni=NAME):
+        self.context, self.source, self.address, self.header, self.sni = context, source, address, header, sni
 
     def opened(self, port, timeout=PATIENCE_S):
         sock = socket.create_connection((self.address, port), timeout, (self.source, 0) if self.source else None)
@@ -58,7 +58,7 @@ class Connecting:
 class ImapProgram(Connecting, MailProgram):
     def __init__(self, port, context=None, **how):
         self.prepare(context, **how)
-        super().__init__(port, context)
+        super().__init__(port, context, self.sni)
 
     def _create_socket(self, timeout):
         return self.opened(self.port, timeout)
@@ -394,6 +394,19 @@ class Doors(World):
             self.curl(protocol, front, "client.example.test", "--mail-from", ANN, "--mail-rcpt", "friend@example.test", "--upload-file",
                       str(self.folder / "letter"), *options, **how)
             self.assertEqual(self.sink.wait_for_mail(text).sender, ANN)
+
+    def mbsync(self, copy, front, box, account, **how):
+        """It copies the only mail of the box into the folder `copy`."""
+        copy = self.folder / f"mbsync-{copy}"
+        copy.mkdir()
+        (copy / "config").write_text(
+            f"IMAPAccount gate\nHost localhost\nPort {self.door('imap', front, **how)}\n"
+            f"SSLType {'IMAPS' if front == 'implicit' else 'STARTTLS'}\nSystemCertificates no\nCertificateFile {self.folder}/ca.crt\n"
+            f"{account}\n\nIMAPStore far\nAccount gate\n\nMaildirStore near\nInbox {copy}/Inbox\n\n"
+            "Channel all\nFar :far:\nNear :near:\nCreate Near\nSyncState *\n")
+        self.run_program("mbsync", "-c", f"{copy}/config", "all")
+        mail, = (copy / "Inbox" / "new").iterdir()
+        self.assertIn(f"This is {box}'s.", mail.read_text())
 
     def raw(self, protocol, front="implicit", back="none"):
         """A connection without a mail program; all its reads are patient."""

@@ -20,36 +20,9 @@ class Programs(Doors):
     """What mail programs do, each with TLS at once and with STARTTLS."""
 
     def test_mbsync(self):
-        for front, kind in (("implicit", "IMAPS"), ("starttls", "STARTTLS")):
+        for front in FRONTS:
             with self.subTest(front=front):
-                copy = self.folder / f"mbsync-{front}"
-                copy.mkdir()
-                (copy / "config").write_text(f"""
-                    IMAPAccount gate
-                    Host localhost
-                    Port {self.door("imap", front)}
-                    User {BOB}
-                    Pass {PASSWORDS[BOB]}
-                    SSLType {kind}
-                    SystemCertificates no
-                    CertificateFile {self.folder}/ca.crt
-
-                    IMAPStore far
-                    Account gate
-
-                    MaildirStore near
-                    Inbox {copy}/Inbox
-
-                    Channel all
-                    Far :far:
-                    Near :near:
-                    Create Near
-                    SyncState *
-                    """.replace("                    ", ""))
-                self.run_program("mbsync", "-c", f"{copy}/config", "all")
-                mails = [path.read_text() for path in (copy / "Inbox" / "new").iterdir()]
-                self.assertEqual(len(mails), 1)
-                self.assertIn(f"This is {BOB}'s.", mails[0])
+                self.mbsync(front, front, BOB, f"User {BOB}\nPass {PASSWORDS[BOB]}")
 
     def test_poplib(self):
         for front in FRONTS:

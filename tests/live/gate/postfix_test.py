@@ -5,17 +5,20 @@ and that mail comes through submission to the octet."""
 import os
 import random
 import re
+import smtplib
 import ssl
 import sys
 
 import tap
 import world
+from addresses import USERS, name_user
 from doors import BACKS, FRONTS, STORE, Doors, SmtpProgram, letter, listen_text, plain, pool_text
 from programs import PATIENCE_S, PROTOCOLS, Dovecot, Gate, Helper, Postfix, wait_until
 from servers import Sink
 from world import BOB, CARL, DORA, MAILBOXES, MASTERS, NAME, PASSWORDS, World, make_certificate, read_to_end
 
 ELSEWHERE = "127.0.5.7"  # a mail program's address that is not the gate's
+WEBMAIL = "127.0.5.80"
 FAY = "fay@example.test"  # whom only the gate's helper knows
 
 
@@ -87,7 +90,7 @@ class WithPostfix(World):
     def configuration(self, *ports):
         text = Doors.head_text(self)
         for (front, pool), port in zip(self.doors, ports):
-            text += listen_text(port, "submission", front, pool)
+            text += listen_text(port, "submission", front, pool, f'webmail = ["{WEBMAIL}/32"]\n')
         for pool, (kind, tls, more) in self.POOLS.items():
             port = self.postfix.port if kind == "plain" else self.postfix.proxied_port
             text += pool_text(pool, "submission", f"127.0.0.1:{port}", Doors.back_tls_text(self, tls) + more)
@@ -146,6 +149,26 @@ class Identity(WithPostfix):
         with self.assertRaises(Exception):
             self.talk("login", FAY, "wrong-secret")
         self.gate.wait_for_log(rf" login-failed .*user={FAY} .*reason=credentials")
+
+    def test_postfix_hears_of_a_webmail_hosts_user(self):
+        """Of one who has the other kind of address than the host, too; and from another host nobody believes it."""
+        for pool in ("id", "id-tls", "login", "v1", "v2", "v2-tls"):
+            for user in USERS:
+                for source in (WEBMAIL, ELSEWHERE):
+                    with self.subTest(pool=pool, user=user, source=source):
+                        mail = SmtpProgram(self.door(pool), self.context, source=source)
+                        self.addCleanup(mail.hang_up)
+                        if source == WEBMAIL:
+                            name_user(mail, "submission", user, 4711)
+                        else:
+                            with self.assertRaisesRegex(smtplib.SMTPAuthenticationError, "XCLIENT is not for you"):
+                                name_user(mail, "submission", user, 4711)
+                        mail.log_in(DORA, PASSWORDS[DORA])
+                        text = f"{pool}, {source}, {user}"
+                        self.assertEqual(mail.sendmail(DORA, ["friend@example.test"], letter(text)), {})
+                        number = re.search(r"\bid (\w+)", self.sink.wait_for_mail(text).content.decode()).group(1)
+                        line = self.postfix.wait_for_log(rf" {number}: client=.*$").group()
+                        self.assertIn(f": client=unknown[{user if source == WEBMAIL else source}], ", line)
 
     def test_xclient_of_the_mail_program_is_refused(self):
         """From the gate's own address, too, which Postfix trusts."""

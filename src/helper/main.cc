@@ -130,7 +130,7 @@ std::string take_all(int count, char** words, Arguments& arguments) {
     if (!wrong.empty()) return wrong;
   }
   if (!arguments.scheme.empty() && !parse_scheme(arguments.scheme)) {
-    return "--scheme " + arguments.scheme + " is none of yescrypt, sha512, bcrypt, argon2id.";
+    return "--scheme " + arguments.scheme + " is none of yescrypt, sha512, bcrypt, argon2id, scram-sha-256.";
   }
   if (arguments.disable && arguments.enable) return "--disable and --enable exclude each other.";
   if (!arguments.file.empty() && !arguments.database.empty()) return "-c and --database exclude each other.";

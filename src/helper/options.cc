@@ -47,7 +47,8 @@ void read_scheme(TableReader& reader, Scheme& scheme) {
     return;
   }
   reader.wrong(*reader.take("scheme"), "scheme",
-               "is " + config::quoted(word) + "; it can be \"yescrypt\", \"sha512\", \"bcrypt\" or \"argon2id\"");
+               "is " + config::quoted(word) +
+                   "; it can be \"yescrypt\", \"sha512\", \"bcrypt\", \"argon2id\" or \"scram-sha-256\"");
 }
 
 void read_aliases(const Value& table, NameRules& names, std::vector<TableProblem>& problems) {

@@ -25,7 +25,6 @@ constexpr uint32_t argon2_lanes = 1;
 constexpr size_t argon2_salt_size = 16;
 constexpr size_t argon2_hash_size = 32;
 constexpr size_t bcrypt_size_max = 72;
-constexpr size_t scram_salt_size = 16;
 
 enum class Method : uint8_t { Crypt, Argon2, Scram, Plain };
 
@@ -175,9 +174,9 @@ Verification verify_scram(std::string_view hash, std::string_view password) {
 }
 
 std::string hash_scram(std::string_view password) {
-  std::string salt(scram_salt_size, '\0');
+  std::string salt(ScramKeys::salt_size_usual, '\0');
   if (getrandom(salt.data(), salt.size(), 0) != static_cast<ssize_t>(salt.size())) return "";
-  const std::optional<ScramKeys> keys = make_scram(password, std::move(salt), scram_iterations);
+  const std::optional<ScramKeys> keys = make_scram(password, std::move(salt), ScramKeys::iterations_usual);
   return keys ? write_scram(*keys) : "";
 }
 

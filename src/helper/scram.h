@@ -11,9 +11,6 @@
 
 namespace postern::helper {
 
-// What new passwords get: a good second of a guesser's core for 50 guesses, as with the other schemes.
-inline constexpr uint32_t scram_iterations = 100000;
-
 // Behind the {SCHEME}. Nothing: it is broken.
 std::optional<ScramKeys> read_scram(std::string_view hash);
 std::string write_scram(const ScramKeys& keys);

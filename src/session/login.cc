@@ -60,11 +60,14 @@ void Session::begin_verifying(protocol::Credentials credentials, Instant now) {
   note_said(*login);
   const protocol::FrontSaid& said = login->front->heard();
   const bool is_loop = said.hops_left && *said.hops_left <= 1;
-  if (is_loop || setup_->mode == auth::Mode::Back || protocol::is_scram(login->credentials.mechanism)) {
-    const bool is_proof = protocol::is_scram(login->credentials.mechanism);
+  if (is_loop) {
     enter(Connecting{std::move(login)});
-    if (is_loop) return refuse({}, now, "too many proxies have passed this login on: they may be asking each other");
-    return is_proof ? take_proof(now) : choose_route({}, now);
+    return refuse({}, now, "too many proxies have passed this login on: they may be asking each other");
+  }
+  if (protocol::is_scram(login->credentials.mechanism)) return take_proof(std::move(login), now);
+  if (setup_->mode == auth::Mode::Back) {
+    enter(Connecting{std::move(login)});
+    return choose_route({}, now);
   }
   auto question = std::make_unique<auth::Question>(make_question(*login));
   enter(Verifying{std::move(login), std::move(question)});
@@ -151,16 +154,16 @@ void Session::take_keys(auth::Verdict verdict, Instant now) {
   steer_front(now);
 }
 
-void Session::take_proof(Instant now) {
-  Login& login = *std::get<Connecting>(state_).login;
-  if (login.credentials.proof_wrong || !login.scram_route) {
+void Session::take_proof(std::unique_ptr<Login> login, Instant now) {
+  if (login->credentials.proof_wrong || !login->scram_route) {
     auto refusal = std::make_unique<protocol::Refusal>();
     refusal->cause = protocol::RefusalCause::Credentials;
-    enter(Delaying{take_login(), std::move(refusal)});
+    enter(Delaying{std::move(login), std::move(refusal)});
     deadline_ = std::min(login_deadline_, now + proof_delay);
     return;
   }
-  auth::Route route = *std::exchange(login.scram_route, std::nullopt);
+  auth::Route route = *std::exchange(login->scram_route, std::nullopt);
+  enter(Connecting{std::move(login)});
   choose_route(std::move(route), now);
 }
 

@@ -146,7 +146,7 @@ class Session {
   void begin_verifying(protocol::Credentials credentials, Instant now);
   void ask_for_keys(const protocol::WantsKeys& wanted);
   void take_keys(auth::Verdict verdict, Instant now);
-  void take_proof(Instant now);
+  void take_proof(std::unique_ptr<Login> login, Instant now);
   void note_said(Login& login);
   bool is_route_usable(const Login& login);
   auth::Question make_question(const Login& login) const;

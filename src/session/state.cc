@@ -20,7 +20,7 @@ constexpr uint16_t bit(Index index) {
 constexpr uint16_t legal_moves[Index::count] = {
     /* AwaitingProxyHeader */ bit(Hands) | bit(Login) | bit(Close),
     /* Handshaking   */ bit(Login) | bit(Close),
-    /* LoggingIn     */ bit(Hands) | bit(Verify) | bit(Connect) | bit(Close),
+    /* LoggingIn     */ bit(Hands) | bit(Verify) | bit(Delay) | bit(Connect) | bit(Close),
     /* Verifying     */ bit(Login) | bit(Delay) | bit(Connect) | bit(Close),
     /* Delaying      */ bit(Login) | bit(Close),
     /* Connecting    */ bit(Login) | bit(Connect) | bit(LoginBack) | bit(Close),

@@ -48,7 +48,7 @@ struct Verifying {
   std::unique_ptr<auth::Question> question;  // until the reactor takes it
 };
 
-// The helper's no is held back for a while, so that guessing is slow.
+// A no, the helper's or to a SCRAM proof, is held back for a while, so that guessing is slow.
 struct Delaying {
   std::unique_ptr<Login> login;
   std::unique_ptr<protocol::Refusal> refusal;

@@ -13,7 +13,6 @@ namespace {
 // Ours and theirs. 18 random octets are 24 printable ones; a nonce of theirs is about as long.
 constexpr size_t nonce_octets = 18;
 constexpr size_t nonce_size_max = 256;
-constexpr size_t salt_octets = 16;
 
 std::string_view view(const Sha256& digest) {
   return {reinterpret_cast<const char*>(digest.data()), digest.size()};
@@ -26,6 +25,15 @@ std::optional<std::string_view> take_attribute(std::string_view& message, char n
   const std::string_view value = message.substr(2, comma == message.npos ? comma : comma - 2);
   message = comma == message.npos ? std::string_view() : message.substr(comma + 1);
   return value;
+}
+
+// A helper may know a user in whichever case he is written (postern-auth does), and has one salt for him then.
+std::string folded(std::string_view user) {
+  std::string lower(user);
+  for (char& c : lower) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return lower;
 }
 
 // printable = %x21-2B / %x2D-7E
@@ -91,14 +99,14 @@ std::string Scram::challenge(const ScramKeys* keys) {
   nonce_ += base64_encode({fresh.data(), fresh.size()});
   known_ = keys != nullptr;
   std::string salt;
-  uint32_t iterations = ScramKeys::iterations_min;
+  uint32_t iterations = ScramKeys::iterations_usual;
   if (known_) {
     salt = keys->salt;
     iterations = keys->iterations;
     stored_key_ = keys->stored_key.clone();
     server_key_ = keys->server_key.clone();
   } else {
-    salt = view(primitives_.hmac_sha256(primitives_.pepper(), user_)).substr(0, salt_octets);
+    salt = view(primitives_.hmac_sha256(primitives_.pepper(), folded(user_))).substr(0, ScramKeys::salt_size_usual);
     const Sha256 nobody = primitives_.hmac_sha256(primitives_.pepper(), salt);
     stored_key_ = Secret(view(nobody));
     server_key_ = Secret(view(nobody));

@@ -5,17 +5,20 @@ and that mail comes through submission to the octet."""
 import os
 import random
 import re
+import smtplib
 import ssl
 import sys
 
 import tap
 import world
+from addresses import USERS, name_user
 from doors import BACKS, FRONTS, STORE, Doors, SmtpProgram, letter, listen_text, plain, pool_text
 from programs import PATIENCE_S, PROTOCOLS, Dovecot, Gate, Helper, Postfix, wait_until
 from servers import Sink
 from world import BOB, CARL, DORA, MAILBOXES, MASTERS, NAME, PASSWORDS, World, make_certificate, read_to_end
 
 ELSEWHERE = "127.0.5.7"  # a mail program's address that is not the gate's
+WEBMAIL = "127.0.5.80"
 FAY = "fay@example.test"  # whom only the gate's helper knows
 
 
@@ -28,7 +31,7 @@ class Talk:
     """A connection to a submission server on which the user has logged in; the test writes each octet itself."""
 
     def __init__(self, test, port, user, password, context=None, source=""):
-        mail = SmtpProgram(port, context, source)
+        mail = SmtpProgram(port, context, source=source)
         test.addCleanup(mail.hang_up)
         mail.log_in(user, password)
         self.sock, self.file = mail.sock, mail.sock.makefile("rb")
@@ -87,7 +90,7 @@ class WithPostfix(World):
     def configuration(self, *ports):
         text = Doors.head_text(self)
         for (front, pool), port in zip(self.doors, ports):
-            text += listen_text(port, "submission", front, pool)
+            text += listen_text(port, "submission", front, pool, f'webmail = ["{WEBMAIL}/32"]\n')
         for pool, (kind, tls, more) in self.POOLS.items():
             port = self.postfix.port if kind == "plain" else self.postfix.proxied_port
             text += pool_text(pool, "submission", f"127.0.0.1:{port}", Doors.back_tls_text(self, tls) + more)
@@ -118,7 +121,7 @@ class Identity(WithPostfix):
             for front in FRONTS:
                 for user, box in [(DORA, DORA), (BOB, BOB), (CARL, "box-c")][:3 if pool == "id" else 1]:
                     with self.subTest(pool=pool, front=front, user=user):
-                        mail = SmtpProgram(self.door(pool, front), self.context if front == "implicit" else None, ELSEWHERE)
+                        mail = SmtpProgram(self.door(pool, front), self.context if front == "implicit" else None, source=ELSEWHERE)
                         self.addCleanup(mail.hang_up)
                         if front == "starttls":
                             mail.starttls(self.context)
@@ -146,6 +149,26 @@ class Identity(WithPostfix):
         with self.assertRaises(Exception):
             self.talk("login", FAY, "wrong-secret")
         self.gate.wait_for_log(rf" login-failed .*user={FAY} .*reason=credentials")
+
+    def test_postfix_hears_of_a_webmail_hosts_user(self):
+        """Of one who has the other kind of address than the host, too; and from another host nobody believes it."""
+        for pool in ("id", "id-tls", "login", "v1", "v2", "v2-tls"):
+            for user in USERS:
+                for source in (WEBMAIL, ELSEWHERE):
+                    with self.subTest(pool=pool, user=user, source=source):
+                        mail = SmtpProgram(self.door(pool), self.context, source=source)
+                        self.addCleanup(mail.hang_up)
+                        if source == WEBMAIL:
+                            name_user(mail, "submission", user, 4711)
+                        else:
+                            with self.assertRaisesRegex(smtplib.SMTPAuthenticationError, "XCLIENT is not for you"):
+                                name_user(mail, "submission", user, 4711)
+                        mail.log_in(DORA, PASSWORDS[DORA])
+                        text = f"{pool}, {source}, {user}"
+                        self.assertEqual(mail.sendmail(DORA, ["friend@example.test"], letter(text)), {})
+                        number = re.search(r"\bid (\w+)", self.sink.wait_for_mail(text).content.decode()).group(1)
+                        line = self.postfix.wait_for_log(rf" {number}: client=.*$").group()
+                        self.assertIn(f": client=unknown[{user if source == WEBMAIL else source}], ", line)
 
     def test_xclient_of_the_mail_program_is_refused(self):
         """From the gate's own address, too, which Postfix trusts."""
@@ -311,7 +334,7 @@ class DovecotHears(Doors):
             for front in FRONTS:
                 with self.subTest(protocol=protocol, front=front, back=back):
                     before = len(self.dovecot.log())
-                    self.log_in(protocol, user, front, back, ELSEWHERE)
+                    self.log_in(protocol, user, front, back, source=ELSEWHERE)
                     self.assertIn(f" rip={ELSEWHERE}, ", self.logged_in_at_the_mail_server(box, protocol, before))
 
 

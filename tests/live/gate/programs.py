@@ -259,8 +259,8 @@ queue_directory = {self.folder}/queue
 data_directory = {self.folder}/data
 maillog_file = {self.log_path}
 maillog_file_prefixes = {folder}
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
+inet_interfaces = 127.0.0.1, ::1
+inet_protocols = all
 myhostname = store.example.test
 mydestination =
 mynetworks =
@@ -323,15 +323,20 @@ smtp unix - - n - - smtp
 
 
 class Helper(Program):
-    """postern-auth with an embedded database."""
+    """postern-auth with an embedded database, or with another `source`: the lines of its [[source]]."""
 
-    def __init__(self, binary, folder):
+    def __init__(self, binary, folder, source=""):
         super().__init__(folder / "postern-auth.log")
         self.binary = binary
         self.socket = folder / "auth.sock"
         self.config = folder / "postern-auth.toml"
         self.config.write_text(f'socket = "{self.socket}"\nreject_delay = "50ms"\nscheme = "sha512"\n'
-                               f'[[source]]\ntype = "sqlite"\ndatabase = "{folder}/users.db"\n')
+                               "[[source]]\n" + (source or f'type = "sqlite"\ndatabase = "{folder}/users.db"\n'))
+
+    def hash(self, password, scheme):
+        """As it stands in a passwd-file."""
+        return subprocess.run([self.binary, "hash", "--scheme", scheme, "--password-stdin"], input=password + "\n", text=True, check=True,
+                              capture_output=True, timeout=PATIENCE_S).stdout.strip()
 
     def add(self, user, *passwords, **route):
         """The passwords are those that the options ask for, in order: the user's own first."""

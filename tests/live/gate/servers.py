@@ -2,13 +2,18 @@
 """Servers inside the test: one that takes mail and keeps it to the octet, and what such servers share."""
 
 import base64
+import importlib.util
+import pathlib
 import re
 import select
 import socket
+import ssl
 import threading
 import typing
 
 from programs import PATIENCE_S, wait_until
+
+EXAMPLE_HELPER = pathlib.Path(__file__).parents[3] / "packaging" / "examples" / "helper.py"
 
 
 class Server:
@@ -43,28 +48,69 @@ class Server:
         self.listener.close()
 
 
-class TlsEnd(Server):
-    """Where TLS ends in front of a mail server that listens at `port` of 127.0.0.1."""
+class Passage(Server):
+    """What stands in front of a mail server that listens at `port` of 127.0.0.1. `heard`: what the gate said, by connection."""
 
-    def __init__(self, port, context):
-        self.port_behind, self.context = port, context
-        self.connections = 0
+    def __init__(self, port):
+        self.port_behind = port
+        self.heard = []
         super().__init__()
 
+    def front(self, sock):
+        return sock
+
     def serve(self, sock):
-        with self.context.wrap_socket(sock, server_side=True) as front, \
-                socket.create_connection(("127.0.0.1", self.port_behind), PATIENCE_S) as back:
-            self.connections += 1
+        with self.front(sock) as front, socket.create_connection(("127.0.0.1", self.port_behind), PATIENCE_S) as back:
+            heard = bytearray()
+            self.heard.append(heard)
             ways = {front: back, back: front}
             while True:
                 for sock in select.select(list(ways), [], [])[0]:
                     # What TLS has read already, select() does not see.
                     while data := sock.recv(65536):
+                        heard += data if sock is front else b""
                         ways[sock].sendall(data)
-                        if sock is back or not front.pending():
+                        if sock is back or not isinstance(front, ssl.SSLSocket) or not front.pending():
                             break
                     if not data:
                         return
+
+
+class TlsEnd(Passage):
+    """Where TLS ends."""
+
+    def __init__(self, port, context):
+        self.context = context
+        super().__init__(port)
+
+    def front(self, sock):
+        return self.context.wrap_socket(sock, server_side=True)
+
+
+class ExampleHelper:
+    """The example of a helper, with a verify() of the test's own: it gets `questions` as dictionaries, and returns the answers."""
+
+    def __init__(self, folder, verify):
+        spec = importlib.util.spec_from_file_location("example_helper", EXAMPLE_HELPER)
+        example = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(example)
+        example.verify = self.answer
+        self.verify = verify
+        self.questions = []
+        self.socket = folder / "example.sock"
+        self.server = example.socketserver.ThreadingUnixStreamServer(str(self.socket), example.Gate)
+        self.server.daemon_threads = True
+
+    def answer(self, question):
+        self.questions.append(question)
+        return self.verify(question)
+
+    def start(self):
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
 
 
 class Mail(typing.NamedTuple):

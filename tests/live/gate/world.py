@@ -29,16 +29,27 @@ def openssl(*words, stdin="", check=True):
     return subprocess.run(["openssl", *words], input=stdin, capture_output=True, text=True, check=check, timeout=PATIENCE_S)
 
 
-def make_certificate(folder, file, name, kind="ec"):
-    """A certificate of our own CA: file.crt and file.key."""
-    if not (folder / "ca.crt").exists():
+def make_certificate(folder, file, name, kind="ec", authority="ca", alternative="", digest="sha256"):
+    """A certificate of our own CA, or of another one of the same name: file.crt and file.key."""
+    if not (folder / f"{authority}.crt").exists():
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30", "-subj",
-                "/CN=Test CA", "-keyout", str(folder / "ca.key"), "-out", str(folder / "ca.crt"))
+                "/CN=Test CA", "-keyout", str(folder / f"{authority}.key"), "-out", str(folder / f"{authority}.crt"))
     options = ["-newkey", "rsa:2048"] if kind == "rsa" else ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
     openssl("req", *options, "-nodes", "-subj", "/CN=" + name, "-keyout", f"{folder}/{file}.key", "-out", f"{folder}/{file}.csr")
-    (folder / "extensions").write_text(f"subjectAltName=DNS:{name}\n")
-    openssl("x509", "-req", "-in", f"{folder}/{file}.csr", "-CA", f"{folder}/ca.crt", "-CAkey", f"{folder}/ca.key", "-days", "30",
-            "-CAcreateserial", "-extfile", str(folder / "extensions"), "-out", f"{folder}/{file}.crt")
+    (folder / "extensions").write_text(f"subjectAltName={alternative or 'DNS:' + name}\n")
+    openssl("x509", "-req", "-in", f"{folder}/{file}.csr", "-CA", f"{folder}/{authority}.crt", "-CAkey", f"{folder}/{authority}.key",
+            "-days", "30", "-CAcreateserial", "-extfile", str(folder / "extensions"), f"-{digest}", "-out", f"{folder}/{file}.crt")
+
+
+def make_revocation_list(folder, file, *revoked, authority="ca"):
+    """Our CA's word that these certificates count no more: file.crl."""
+    (folder / f"{file}.index").touch()
+    (folder / f"{file}.conf").write_text(
+        f"[ca]\ndefault_ca = it\n[it]\ndatabase = {folder}/{file}.index\ncertificate = {folder}/{authority}.crt\n"
+        f"private_key = {folder}/{authority}.key\ndefault_md = sha256\ndefault_crl_days = 30\n")
+    for certificate in revoked:
+        openssl("ca", "-config", f"{folder}/{file}.conf", "-revoke", f"{folder}/{certificate}.crt")
+    openssl("ca", "-config", f"{folder}/{file}.conf", "-gencrl", "-out", f"{folder}/{file}.crl")
 
 
 class MailProgram(imaplib.IMAP4):

@@ -81,7 +81,8 @@ TEST(Options, EachMistakeHasItsLineAndSentence) {
   EXPECT_EQ(problems("socket = \"auth.sock\""),
             "f.toml:1: socket must be a path in quotes, from \"/\" on; found \"auth.sock\".\n");
   EXPECT_EQ(problems("scheme = \"md5\""),
-            "f.toml:1: scheme is \"md5\"; it can be \"yescrypt\", \"sha512\", \"bcrypt\" or \"argon2id\".\n");
+            "f.toml:1: scheme is \"md5\"; it can be \"yescrypt\", \"sha512\", \"bcrypt\", \"argon2id\" or "
+            "\"scram-sha-256\".\n");
   EXPECT_EQ(problems("[[source]]\ntype = \"sqlit\"\n"),
             "f.toml:2: type in [[source]] is \"sqlit\"; did you mean \"sqlite\"?\n");
   EXPECT_EQ(problems("[[source]]\ntype = \"sqlite\"\nbakc = \"x\"\n"),

@@ -274,25 +274,27 @@ TEST(Scram, WantsItsOwnNonceBack) {
   }
 }
 
-// Up to the end an unknown user looks like a known one: a salt of the usual size that stays the same and differs from
-// other people's, and then the same refusal, whatever the proof.
+// Up to the end an unknown user looks like one whose keys postern-auth has made: a salt of the usual size that stays the
+// same, however the name is written, and differs from other people's, and then the same refusal, whatever the proof.
 TEST(Scram, MakesUpKeysForStrangers) {
   const auto ask = [](ScramTalk& talk, const char* name) {
     EXPECT_TRUE(talk.wants(name));
     const std::string said = talk.give(nullptr);
     const std::string start = "r="s + their_nonce + our_nonce + ",s=";
-    const std::string end = ",i=4096";
+    const std::string end = ",i=100000";
     EXPECT_TRUE(said.starts_with(start) && said.ends_with(end)) << said;
     return decoded(std::string_view(said).substr(start.size(), said.size() - start.size() - end.size()));
   };
   ScramTalk first(no_plus, "SCRAM-SHA-256", "n,,", "n=ann,r="s + their_nonce);
   ScramTalk again(no_plus, "SCRAM-SHA-256", "n,,", "n=ann,r="s + their_nonce);
+  ScramTalk shouted(no_plus, "SCRAM-SHA-256", "n,,", "n=ANN,r="s + their_nonce);
   ScramTalk other(no_plus, "SCRAM-SHA-256", "n,,", "n=bob,r="s + their_nonce);
   const std::string salt = ask(first, "ann");
   EXPECT_EQ(salt.size(), 16u);
   EXPECT_EQ(ask(again, "ann"), salt);
+  EXPECT_EQ(ask(shouted, "ANN"), salt);
   EXPECT_NE(ask(other, "bob"), salt);
-  first.last(Prover("pencil", salt, 4096));
+  first.last(Prover("pencil", salt, 100000));
   EXPECT_TRUE(first.is_wrong());
   again.send("c=biws,r=" + again.nonce() + ",p=" + base64_encode(std::string(32, '\0')));
   EXPECT_TRUE(again.is_wrong());

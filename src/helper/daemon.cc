@@ -29,8 +29,9 @@ postern_bytes said(std::string_view text) {
 uint32_t thread_count(uint32_t configured, const Verifier& verifier) {
   if (configured != 0) return configured;
   uint32_t count = std::max(workers_min, 2 * std::thread::hardware_concurrency());
-  for (const auto& source : verifier.sources())
-    count += 2 * source->rules().turnstile.connections;
+  for (const auto& source : verifier.sources()) {
+    if (!source->is_local()) count += 2 * source->rules().turnstile.connections;
+  }
   return std::min(count, workers_max);
 }
 

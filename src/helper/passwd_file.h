@@ -53,6 +53,7 @@ class PasswdFile : public Source {
   explicit PasswdFile(PasswdFileOptions options);
 
   const std::string& name() const override { return name_; }
+  bool is_local() const override { return true; }
   Lookup find(const Asked& asked) override;
   Changes poll() override;
   Changes recent() override;

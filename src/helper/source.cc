@@ -9,6 +9,8 @@
 namespace postern::helper {
 namespace {
 
+constexpr uint32_t connections_unbounded = UINT32_MAX;
+
 Turnstile::Result result_of(const Lookup& lookup) {
   if (std::holds_alternative<UnknownUser>(lookup)) return Turnstile::Result::Unknown;
   if (std::holds_alternative<Refused>(lookup)) return Turnstile::Result::Refused;
@@ -26,6 +28,7 @@ Entries one_entry(Entry entry) {
 
 void Source::set_rules(SourceRules rules) {
   rules_ = std::move(rules);
+  if (is_local()) rules_.turnstile.connections = connections_unbounded;
   turnstile_.set_options(rules_.turnstile);
 }
 

@@ -90,6 +90,8 @@ class Source {
   // Whether it verifies tokens, and whether passwords.
   virtual bool takes_tokens() const { return false; }
   virtual bool takes_passwords() const { return true; }
+  // It answers from this machine's memory or files, at once: nothing has to be bounded.
+  virtual bool is_local() const { return false; }
   // Whether it may have the stored hash of a user.
   virtual bool keeps_hashes() const { return true; }
   // What has changed since the last call. From one thread, about once a second.

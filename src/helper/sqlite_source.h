@@ -26,6 +26,7 @@ class SqliteSource : public Source {
   explicit SqliteSource(SqliteOptions options);
 
   const std::string& name() const override { return name_; }
+  bool is_local() const override { return true; }
   Lookup find(const Asked& asked) override;
   Changes poll() override;
   Changes recent() override;

@@ -21,6 +21,7 @@ class StaticSource : public Source {
   StaticSource(StaticOptions options, std::string name);
 
   const std::string& name() const override { return name_; }
+  bool is_local() const override { return true; }
   Lookup find(const Asked& asked) override;
   absl::Status check() override { return absl::OkStatus(); }
 

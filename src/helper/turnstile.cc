@@ -4,6 +4,12 @@
 #include <algorithm>
 
 namespace postern::helper {
+namespace {
+
+// A source that has not answered anybody for this part of its time-out may well be down: only few wait to find out.
+constexpr int stall_share = 4;
+
+}  // namespace
 
 const char* Turnstile::enter() {
   std::unique_lock guard(lock_);
@@ -17,7 +23,8 @@ const char* Turnstile::enter() {
     look_again_ = now + options_.retry_after;
   }
   if (inside_ >= options_.connections) {
-    if (waiting_ >= options_.connections) return turn_away("all its connections are busy, and enough questions wait");
+    const bool stalls = now - last_answer_ > options_.timeout / stall_share;
+    if (stalls && waiting_ >= options_.connections) return turn_away("it has answered nobody for a while");
     ++waiting_;
     const bool is_free =
         freed_.wait_until(guard, now + options_.timeout, [&] { return inside_ < options_.connections; });
@@ -30,6 +37,7 @@ const char* Turnstile::enter() {
 
 void Turnstile::done(Result result, Duration taken) {
   const std::lock_guard guard(lock_);
+  last_answer_ = std::chrono::steady_clock::now();
   --inside_;
   freed_.notify_one();
   ++figures_.by_result[static_cast<size_t>(result)];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Turnstile: how many questions a source has at one time, how many wait for it, and what it did with them. A source that
-// hangs keeps a bounded number of workers, so it does not stop the others.
+// hangs keeps a bounded number of workers, so it does not stop the others; one that is merely busy turns nobody away.
 #pragma once
 
 #include <array>
@@ -14,7 +14,7 @@
 namespace postern::helper {
 
 struct TurnstileOptions {
-  uint32_t connections = 8;  // questions that the source has at one time; further ones wait, at most as many again
+  uint32_t connections = 8;  // questions that the source has at one time; further ones wait
   Duration timeout = std::chrono::seconds(3);  // for one question: within the gate's own patience
   Duration retry_after =
       std::chrono::seconds(2);  // after a time-out, one question looks whether it is back; others fail at once
@@ -51,6 +51,7 @@ class Turnstile {
   uint32_t waiting_ = 0;
   bool away_ = false;
   Instant look_again_{};
+  Instant last_answer_{};
   Figures figures_;
 };
 

@@ -319,6 +319,24 @@ TEST(Turnstile, BoundsWhatWaits) {
   EXPECT_EQ(turnstile.figures().by_time[2], 1u) << "within 5 ms";
 }
 
+TEST(Turnstile, TurnsNobodyAwayWhileItAnswers) {
+  Turnstile turnstile;
+  turnstile.set_options({.connections = 2, .timeout = std::chrono::seconds(60), .retry_after = Duration(0)});
+  std::atomic<int> busy = 0;
+  std::vector<std::thread> threads;
+  turnstile.enter();
+  turnstile.done(Turnstile::Result::Found, Duration(1));
+  for (int i = 0; i < 50; ++i) {
+    threads.emplace_back([&] {
+      if (*turnstile.enter() != '\0') return void(++busy);
+      turnstile.done(Turnstile::Result::Found, Duration(1));
+    });
+  }
+  for (std::thread& thread : threads)
+    thread.join();
+  EXPECT_EQ(busy, 0);
+}
+
 TEST(Turnstile, LooksNowAndThenWhetherASlowSourceIsBack) {
   Turnstile turnstile;
   turnstile.set_options({.connections = 2, .timeout = Duration(100), .retry_after = std::chrono::hours(1)});

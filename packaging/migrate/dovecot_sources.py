@@ -12,6 +12,12 @@ DRIVERS = {"pgsql": "postgresql", "postgresql": "postgresql", "mysql": "mysql"}
 # Those that have another name here.
 ATTRIBUTES = {"destuser": "back_user", "user": "back_user", "master": "master_user", "allow_nets": "allow_nets"}
 
+# What is read of a passdb, and of the file that its args name in 2.3; the second part is about other things than logins.
+KNOWN = re.compile(r"(driver|args|name|(default_|override_)?fields(_.*)?|deny|master|pass|result_.*|skip|mechanisms(_filter)?|username_filter|query|filter|base|bind|bind_userdn|path|password|"
+                   r"service_name|default_password_scheme|connect|password_query|default_pass_scheme|uris|hosts|dn|dnpass|auth_bind|auth_bind_userdn|pass_filter|pass_attrs|tls|starttls|"
+                   r"sasl_bind|scope|ldap_.*)")
+ABOUT_OTHER = re.compile(r"(auth_verbose|use_cache|use_worker|userdb.*|user_.*|iterate_.*|update_.*|debug_level|deref|blocking)")
+
 
 class Fields:
     """Extra fields: proxy=y host=10.0.0.1 ... as attributes of a route."""
@@ -91,6 +97,7 @@ class Passdbs:
         driver = Settings(node).text("driver") or node.value
         prefixes = ("passdb_", driver.replace("-", "_") + "_")
         settings = Settings(node, prefixes)
+        self.remark_unknown(settings, "of a passdb")
         for name, why, instead in (("deny", "there is no source that only refuses", "Disable these users: postern-auth user set --disable"),
                                    ("master", "nobody logs in as somebody else by his name", "Use master_user of a route for those who need it"),
                                    ("pass", "a source is not asked after another one has said yes", "Put both into one database")):
@@ -109,6 +116,13 @@ class Passdbs:
             self.report.remark(node.place, "a further passdb", "Dovecot asked it after a wrong password too; Postern asks it for unknown users only", "Let each user be known to one source")
         self.written += 1
         return None
+
+    def remark_unknown(self, settings, where):
+        for name, node in settings.values.items():
+            if ABOUT_OTHER.fullmatch(name):
+                self.report.pass_over(name)
+            elif not KNOWN.fullmatch(name):
+                self.report.remark(node.place, f"{name_of(name)} {where}", "this converter does not know it", "See what it did, and look for its counterpart in postern-auth.toml(5)")
 
     def source(self, kind, settings, comment=""):
         self.document.secret |= bool({"master_password", "back_password", "password"} & set(settings))
@@ -192,7 +206,9 @@ class Passdbs:
             self.report.remark(node.place, "the file of a passdb", str(failure).partition(". ")[0], "Run this as root, or with --root")
             return None
         joined = re.sub(r"\\\n\s*", " ", text)
-        return Settings(parse(path, joined))
+        settings = Settings(parse(path, joined))
+        self.remark_unknown(settings, "of its file")
+        return settings
 
     # SQL.
 

@@ -63,7 +63,7 @@ class Report:
 
     def pass_over(self, name):
         """The old program's own affair: nothing is lost, and nothing needs to be done."""
-        self.passed_over.add(name)
+        self.passed_over.add(name_of(name).strip('"'))
 
     def lines(self):
         yield from list(self.remarks)[:REMARKS_MAX]

@@ -28,8 +28,7 @@ sub answer {  # one line in, one line out
   s/([^A-Za-z0-9*._-])/sprintf '%%%02X', ord $1/ge for values %answer;
   return join('&', map { "$_=$answer{$_}" } keys %answer) . "\n";
 }
-umask 0117;  # the socket is open to this process's user and group: the gate must be one of them
-unlink $ARGV[0]; $SIG{CHLD} = 'IGNORE';
+umask 0117; unlink $ARGV[0]; $SIG{CHLD} = 'IGNORE';  # open to this user and group: the gate must be of them
 my $listener = IO::Socket::UNIX->new(Local => $ARGV[0], Listen => 128) or die "$ARGV[0]: $!\n";
 while (my $gate = $listener->accept) {
   next if fork // next;  # a process for each connection of the gate

@@ -18,6 +18,7 @@ struct Arguments {
   std::string file;                // -c; empty: the default
   std::string database;            // --database
   std::string scheme;              // --scheme
+  std::string user, timeout;       // --user, --timeout: of conform
   bool password_stdin = false;
   bool check = false;
   bool disable = false, enable = false;

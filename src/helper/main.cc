@@ -12,6 +12,7 @@
 
 #include "config/words.h"
 #include "helper/commands.h"
+#include "helper/conform/conform.h"
 #include "helper/daemon.h"
 #include "helper/options.h"
 
@@ -28,6 +29,7 @@ constexpr const char* usage =
     "       postern-auth user passwd|del|show USER       ... a new password; gone; what is known\n"
     "       postern-auth user list                       ... everybody\n"
     "       postern-auth hash [--scheme yescrypt|sha512|bcrypt|argon2id|scram-sha-256]\n"
+    "       postern-auth conform SOCKET [--user USER --password-stdin] [--timeout SECONDS]   try a helper of your own\n"
     "Options of user: -c FILE, --database FILE, --scheme SCHEME, --password-stdin, --back ADDRESS:PORT (again for a\n"
     "second one), --pool NAME, --back-user NAME, --back-password, --master-user NAME, --master-password, --tls none|\n"
     "starttls|implicit, --tls-name NAME, --mechanism LOGIN|PLAIN, --proxy-protocol v1|v2, --xclient no|yes,\n"
@@ -51,10 +53,8 @@ struct Setting {
   std::string Arguments::*place;
 };
 constexpr Setting settings[] = {
-    {"-c", &Arguments::file},
-    {"--config", &Arguments::file},
-    {"--database", &Arguments::database},
-    {"--scheme", &Arguments::scheme},
+    {"-c", &Arguments::file},         {"--config", &Arguments::file}, {"--database", &Arguments::database},
+    {"--scheme", &Arguments::scheme}, {"--user", &Arguments::user},   {"--timeout", &Arguments::timeout},
 };
 
 // "--back-user" is the attribute back_user. Empty: not one that may stand in an argument list.
@@ -157,6 +157,7 @@ ExitStatus run(int count, char** words) {
   }
   const std::string word = arguments.words.empty() ? "" : arguments.words[0];
   if (word == "user") return run_user(arguments);
+  if (word == "conform") return run_conform(arguments);
   if (word == "hash" && arguments.words.size() == 1) return run_hash(arguments);
   if (!word.empty()) {
     fputs(usage, stderr);

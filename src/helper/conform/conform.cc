@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 #include <random>
@@ -56,42 +57,66 @@ bool report(size_t number, const Check& check, const Finding& finding) {
   return good;
 }
 
-ExitStatus run_checks(const Setup& setup) {
-  std::vector<Check> checks;
-  for (const std::span<const Check> some : {conform::framing_checks(), conform::login_checks(), conform::user_checks()})
-    checks.insert(checks.end(), some.begin(), some.end());
-  const size_t skipped = setup.user.empty() ? conform::user_checks().size() : 0;
-  printf("1..%zu\n", checks.size());
-  size_t failed = 0;
-  for (size_t i = 0; i < checks.size(); ++i) {
-    if (i >= checks.size() - skipped) {
-      printf("ok %zu - %.*s # SKIP needs --user\n", i + 1, static_cast<int>(checks[i].name.size()),
-             checks[i].name.data());
+struct Chosen {
+  Check check;
+  bool needs_user = false;
+};
+
+// Those that are named, or all; in their own order.
+std::vector<Chosen> choose(std::span<const std::string> names) {
+  std::vector<Chosen> chosen;
+  const auto add = [&](std::span<const Check> checks, bool needs_user) {
+    for (const Check& check : checks) {
+      if (names.empty() || std::find(names.begin(), names.end(), check.name) != names.end()) {
+        chosen.push_back({check, needs_user});
+      }
+    }
+  };
+  add(conform::framing_checks(), false);
+  add(conform::login_checks(), false);
+  add(conform::user_checks(), true);
+  return chosen;
+}
+
+ExitStatus run_checks(const Setup& setup, std::span<const Chosen> chosen) {
+  printf("1..%zu\n", chosen.size());
+  size_t number = 0, failed = 0, skipped = 0;
+  for (const auto& [check, needs_user] : chosen) {
+    ++number;
+    if (needs_user && setup.user.empty()) {
+      printf("ok %zu - %.*s # SKIP needs --user\n", number, static_cast<int>(check.name.size()), check.name.data());
+      ++skipped;
       continue;
     }
     Finding finding;
-    checks[i].run(setup, finding);
-    if (report(i + 1, checks[i], finding)) continue;
+    check.run(setup, finding);
+    if (report(number, check, finding)) continue;
     ++failed;
-    if (i == 0) {
+    if (check.name == "hello") {
       printf("Bail out! Nothing else can be tried without a hello.\n");
       return 1;
     }
   }
-  printf("# %zu checks, %zu not ok, %zu skipped. See postern-helper(7).\n", checks.size(), failed, skipped);
+  printf("# %zu checks, %zu not ok, %zu skipped. See postern-helper(7).\n", chosen.size(), failed, skipped);
   return failed == 0 ? 0 : 1;
 }
 
 }  // namespace
 
 ExitStatus run_conform(const Arguments& arguments) {
-  if (arguments.words.size() != 2 || arguments.user.empty() == arguments.password_stdin) {
-    fail("usage: postern-auth conform SOCKET [--user USER --password-stdin] [--timeout SECONDS]");
+  if (arguments.words.size() < 2 || arguments.user.empty() == arguments.password_stdin) {
+    fail("usage: postern-auth conform SOCKET [CHECK ...] [--user USER --password-stdin] [--timeout SECONDS]");
     return misused;
   }
   const std::optional<Duration> patience = read_patience(arguments.timeout);
   if (!patience) {
     fail("--timeout " + arguments.timeout + " is no number of seconds from 1 to 300.");
+    return misused;
+  }
+  const std::span<const std::string> names = std::span(arguments.words).subspan(2);
+  const std::vector<Chosen> chosen = choose(names);
+  if (!names.empty() && chosen.size() != names.size()) {
+    fail("one of these is no check, or is there twice. postern-helper(7) lists them.");
     return misused;
   }
   Setup setup{.socket = arguments.words[1],
@@ -105,7 +130,7 @@ ExitStatus run_conform(const Arguments& arguments) {
     if (password->empty()) return fail("the password is empty, and an empty one is always wrong.");
     setup.password = *std::move(password);
   }
-  return run_checks(setup);
+  return run_checks(setup, chosen);
 }
 
 }  // namespace postern::helper

@@ -30,6 +30,8 @@ FAULTS = {
     "stops-at-nul": "wrong-password", "strips": "wrong-password", "ignores-case": "wrong-password",
     "wrong-is-unavailable": "wrong-password", "ldap-without-password": "empty-password", "ignores-authzid": "authzid",
 }
+# Those that show by an answer that never comes.
+SILENT = {"no-hello", "one-line-a-read", "one-connection", "silent-to-unknown-op", "loses-some"}
 FAULT = None
 
 

@@ -20,9 +20,10 @@
  *     postern_helper* helper = postern_helper_new(&options);
  *     postern_helper_serve(helper);                          // until postern_helper_stop()
  *
- * Link with -lpostern-helper -lstdc++ -lpthread (`pkg-config --libs postern-helper`). Nothing here throws, and no
- * function keeps a pointer of yours beyond its call unless it says so. Lines and questions hold passwords: all memory
- * that this library used for them is overwritten before it is freed. */
+ * Compile with `cc helper.c $(pkg-config --cflags --libs postern-helper)`; `pkg-config --static --libs` says what the
+ * static library needs besides. Nothing here throws, and no function keeps a pointer of yours beyond its call unless it
+ * says so. Lines and questions hold passwords: all memory that this library used for them is overwritten before it is
+ * freed. */
 #ifndef POSTERN_HELPER_H
 #define POSTERN_HELPER_H
 
@@ -68,21 +69,24 @@ typedef enum postern_fault {
 /* One line of the gate, decoded. Values that the line did not carry have `data` == NULL. All values live until the
  * question is freed or answered. */
 typedef struct postern_question {
-  postern_bytes op;        /* "verify", "scram", "hello", or a word of a later version */
-  postern_bytes id;        /* what the answer must repeat; up to 64 bytes */
-  postern_bytes protocol;  /* "imap", "pop3", "submission", "sieve" */
-  postern_bytes mechanism; /* "LOGIN", "PLAIN", "OAUTHBEARER", "XOAUTH2", "EXTERNAL", "SCRAM-SHA-256" */
-  postern_bytes user;      /* the name as the mail program sent it, to the octet */
-  postern_bytes authzid;   /* whose mailbox it wants, where that is not `user` (RFC 4616, section 2) */
-  postern_bytes password;  /* what it sent; not with the mechanisms that carry a token or a certificate */
-  postern_bytes token;     /* OAUTHBEARER, XOAUTH2 */
-  postern_bytes subject;   /* EXTERNAL: the subject of the certificate that the gate has verified */
-  postern_bytes client;    /* "203.0.113.7:4711" or "[2001:db8::7]:4711": where the mail program is */
-  postern_bytes local;     /* the address and port that it connected to */
-  postern_bytes listener;  /* the listener's name in the gate's configuration */
-  postern_bytes tls;       /* "TLSv1.3"; not there: the connection is in clear */
-  postern_bytes sni;       /* the host name that it asked for in TLS */
-  postern_bytes session;   /* the gate's name of the session, for your log */
+  postern_bytes op;          /* "verify", "scram", "hello", or a word of a later version */
+  postern_bytes id;          /* what the answer must repeat; up to 64 bytes */
+  postern_bytes protocol;    /* "imap", "pop3", "submission", "sieve" */
+  postern_bytes mechanism;   /* "LOGIN", "PLAIN", "OAUTHBEARER", "XOAUTH2", "EXTERNAL", "SCRAM-SHA-256" */
+  postern_bytes user;        /* the name as the mail program sent it, to the octet */
+  postern_bytes authzid;     /* whose mailbox it wants, where that is not `user` (RFC 4616, section 2) */
+  postern_bytes password;    /* what it sent; not with the mechanisms that carry a token or a certificate */
+  postern_bytes token;       /* OAUTHBEARER, XOAUTH2 */
+  postern_bytes subject;     /* EXTERNAL: the subject of the certificate that the gate has verified */
+  postern_bytes common_name; /* ... the common name in it */
+  postern_bytes email;       /* ... its address */
+  postern_bytes fingerprint; /* ... SHA-256 of the whole certificate, in hexadecimal */
+  postern_bytes client;      /* "203.0.113.7:4711" or "[2001:db8::7]:4711": where the mail program is */
+  postern_bytes local;       /* the address and port that it connected to */
+  postern_bytes listener;    /* the listener's name in the gate's configuration */
+  postern_bytes tls;         /* "TLSv1.3"; not there: the connection is in clear */
+  postern_bytes sni;         /* the host name that it asked for in TLS */
+  postern_bytes session;     /* the gate's name of the session, for your log */
 } postern_question;
 
 /* Reads one line.

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A whole helper for the mail gate Postern: helper.py SOCKET. The protocol is in postern-helper(7)."""
+"""A whole helper for the mail gate Postern. Start: rm -f SOCKET; helper.py SOCKET. Read postern-helper(7) besides."""
 import hashlib, hmac, os, socketserver, sys
 from urllib.parse import parse_qsl, urlencode
 

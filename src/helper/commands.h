@@ -23,6 +23,7 @@ struct Arguments {
   std::string scheme;              // --scheme
   std::string protocol;            // --protocol
   std::string client;              // --client
+  std::string user, timeout;       // --user, --timeout: of conform
   bool password_stdin = false;
   bool no_password = false;
   bool check = false;

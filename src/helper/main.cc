@@ -12,6 +12,7 @@
 
 #include "config/words.h"
 #include "helper/commands.h"
+#include "helper/conform/conform.h"
 #include "helper/daemon.h"
 #include "helper/options.h"
 
@@ -31,6 +32,8 @@ constexpr const char* usage =
     "       postern-auth explain USER [--protocol imap|pop3|submission|sieve] [--client ADDRESS] [--no-password]\n"
     "                                                    what each source says of a login, and where it would go\n"
     "       postern-auth test USER [...]                 ... only whether it succeeds\n"
+    "       postern-auth conform SOCKET [CHECK ...] [--user USER --password-stdin] [--timeout SECONDS]\n"
+    "                                                    try a helper of your own\n"
     "Options of user: -c FILE, --database FILE, --scheme SCHEME, --password-stdin, --back ADDRESS:PORT (again for a\n"
     "second one), --pool NAME, --back-user NAME, --back-password, --master-user NAME, --master-password, --tls none|\n"
     "starttls|implicit, --tls-name NAME, --mechanism LOGIN|PLAIN, --proxy-protocol v1|v2, --xclient no|yes,\n"
@@ -57,6 +60,7 @@ struct Setting {
 constexpr Setting settings[] = {
     {"-c", &Arguments::file},         {"--config", &Arguments::file},       {"--database", &Arguments::database},
     {"--scheme", &Arguments::scheme}, {"--protocol", &Arguments::protocol}, {"--client", &Arguments::client},
+    {"--user", &Arguments::user},     {"--timeout", &Arguments::timeout},
 };
 
 // "--back-user" is the attribute back_user. Empty: not one that may stand in an argument list.
@@ -161,6 +165,7 @@ ExitStatus run(int count, char** words) {
   if (word == "user") return run_user(arguments);
   if (word == "explain" && arguments.words.size() == 2) return run_explain(arguments);
   if (word == "test" && arguments.words.size() == 2) return run_test(arguments);
+  if (word == "conform") return run_conform(arguments);
   if (word == "hash" && arguments.words.size() == 1) return run_hash(arguments);
   if (!word.empty()) {
     fputs(usage, stderr);

@@ -168,9 +168,11 @@ Verification verify_crypt(const std::string& hash, std::string_view password) {
 Verification verify_scram(std::string_view hash, std::string_view password) {
   const std::optional<ScramKeys> keys = read_scram(hash);
   if (!keys) return cannot_say("the SCRAM keys are broken: iterations,salt,stored key,server key are wanted");
+  // HMAC fills a short key up with zeros: "secret\0" would pass for "secret".
+  const bool whole = password.find('\0') == password.npos;
   const std::optional<ScramKeys> made = make_scram(password, keys->salt, keys->iterations);
   if (!made) return cannot_say("the SCRAM keys cannot be computed");
-  return {made->stored_key == keys->stored_key ? Match::Yes : Match::No, ""};
+  return {whole && made->stored_key == keys->stored_key ? Match::Yes : Match::No, ""};
 }
 
 std::string hash_scram(std::string_view password) {

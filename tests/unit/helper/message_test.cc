@@ -37,7 +37,8 @@ std::string built(const char* id, const postern_answer& answer, postern_fault ex
 
 constexpr std::string_view full =
     "op=verify&id=17&protocol=imap&mechanism=PLAIN&user=joe%40example.test&authzid=ann&password=s3cr%26t+%00&token=t&"
-    "subject=CN%3Djoe&client=203.0.113.7%3A4711&local=192.0.2.1%3A993&listener=imap-993&tls=TLSv1.3&"
+    "subject=CN%3Djoe&common_name=joe&email=joe%40a.test&fingerprint=0a1b&client=203.0.113.7%3A4711&local=192.0.2.1%"
+    "3A993&listener=imap-993&tls=TLSv1.3&"
     "sni=mail.example.test&session=9f2c&later=thing\n";
 
 TEST(Question, CarriesEveryValueToTheOctet) {
@@ -53,6 +54,9 @@ TEST(Question, CarriesEveryValueToTheOctet) {
   EXPECT_EQ(text(question.password), std::string("s3cr&t \0", 8));
   EXPECT_EQ(text(question.token), "t");
   EXPECT_EQ(text(question.subject), "CN=joe");
+  EXPECT_EQ(text(question.common_name), "joe");
+  EXPECT_EQ(text(question.email), "joe@a.test");
+  EXPECT_EQ(text(question.fingerprint), "0a1b");
   EXPECT_EQ(text(question.client), "203.0.113.7:4711");
   EXPECT_EQ(text(question.local), "192.0.2.1:993");
   EXPECT_EQ(text(question.listener), "imap-993");

@@ -110,6 +110,7 @@ TEST(Passwords, HashesWhatItVerifies) {
     EXPECT_NE(*one, *two) << "salt";
     EXPECT_EQ(passwords.verify(*one, password).match, Match::Yes);
     EXPECT_EQ(passwords.verify(*one, "other").match, Match::No);
+    EXPECT_EQ(passwords.verify(*one, std::string(password) + '\0').match, Match::No);
     EXPECT_FALSE(Passwords::hash(scheme, "").ok());
     EXPECT_FALSE(Passwords::hash(scheme, std::string_view("a\0b", 3)).ok());
     EXPECT_FALSE(Passwords::hash(scheme, std::string(password_size_max + 1, 'x')).ok());

@@ -27,7 +27,7 @@ constexpr const char* usage =
     "       postern-auth user set USER OPTION ...        ... another route, or --disable, or --enable\n"
     "       postern-auth user passwd|del|show USER       ... a new password; gone; what is known\n"
     "       postern-auth user list                       ... everybody\n"
-    "       postern-auth hash [--scheme yescrypt|sha512|bcrypt|argon2id|scram-sha-256]\n"
+    "       postern-auth hash [--scheme SCHEME]   asks for a password and prints its hash\n"
     "Options of user: -c FILE, --database FILE, --scheme SCHEME, --password-stdin, --back ADDRESS:PORT (again for a\n"
     "second one), --pool NAME, --back-user NAME, --back-password, --master-user NAME, --master-password, --tls none|\n"
     "starttls|implicit, --tls-name NAME, --mechanism LOGIN|PLAIN, --proxy-protocol v1|v2, --xclient no|yes,\n"
@@ -128,7 +128,7 @@ std::string take_all(int count, char** words, Arguments& arguments) {
     if (!wrong.empty()) return wrong;
   }
   if (!arguments.scheme.empty() && !parse_scheme(arguments.scheme)) {
-    return "--scheme " + arguments.scheme + " is none of yescrypt, sha512, bcrypt, argon2id.";
+    return "--scheme " + arguments.scheme + " is none of " + scheme_words() + ".";
   }
   if (arguments.disable && arguments.enable) return "--disable and --enable exclude each other.";
   if (!arguments.file.empty() && !arguments.database.empty()) return "-c and --database exclude each other.";

@@ -330,6 +330,13 @@ void read_weak_schemes(TableReader& reader, std::vector<std::string>& into) {
   }
 }
 
+void read_upgrade_schemes(TableReader& reader, bool& into) {
+  const Value* value = reader.take("upgrade_schemes");
+  if (value == nullptr) return;
+  if (value->kind != Value::Kind::Bool) return reader.wrong_kind(*value, "upgrade_schemes", "true or false");
+  into = value->truth;
+}
+
 void read_root(const Value& root, std::vector<Problem>& problems, Options& options) {
   using std::chrono::seconds;
   TableReader reader(root, "", problems);
@@ -342,6 +349,7 @@ void read_root(const Value& root, std::vector<Problem>& problems, Options& optio
   reader.duration("reject_delay", Duration(0), seconds(30), options.reject_delay);
   read_scheme(reader, options.passwords.scheme);
   read_weak_schemes(reader, options.passwords.weak_schemes);
+  read_upgrade_schemes(reader, options.passwords.upgrade_schemes);
   reader.memory("argon2_memory", 1024, 64 * 1024 * 1024, options.passwords.argon2_memory_kib);
   const Value* sources = reader.take("source");
   reader.finish();

@@ -58,14 +58,15 @@ Decision Verifier::verify(const postern_question& question) {
   }
   const std::string user = folded(view(question.user));
   std::optional<Decision> decision =
-      ask_sources(user, [&](Entry entry) { return judge(std::move(entry), question, user); });
+      ask_sources(user, [&](Source& source, Entry entry) { return judge(source, std::move(entry), question, user); });
   if (decision) return *std::move(decision);
   passwords_.verify_nobody(view(question.password));
   return reject(POSTERN_REASON_CREDENTIALS, "unknown user");
 }
 
 // From the first source that knows the user, or cannot say; nothing: nobody knows him.
-std::optional<Decision> Verifier::ask_sources(const std::string& user, const std::function<Decision(Entry)>& judge) {
+std::optional<Decision> Verifier::ask_sources(const std::string& user,
+                                              const std::function<Decision(Source&, Entry)>& judge) {
   for (const std::unique_ptr<Source>& source : sources_) {
     Lookup lookup = source->find(user);
     if (std::holds_alternative<UnknownUser>(lookup)) continue;
@@ -73,7 +74,7 @@ std::optional<Decision> Verifier::ask_sources(const std::string& user, const std
     if (auto* failure = std::get_if<SourceFailure>(&lookup)) {
       decision = unavailable(std::move(failure->text));
     } else {
-      decision = judge(std::get<Entry>(std::move(lookup)));
+      decision = judge(*source, std::get<Entry>(std::move(lookup)));
     }
     decision.source = source->name();
     return decision;
@@ -82,19 +83,26 @@ std::optional<Decision> Verifier::ask_sources(const std::string& user, const std
 }
 
 // The password comes first: what else there is to say is for the user's own ears.
-Decision Verifier::judge(Entry entry, const postern_question& question, const std::string& user) {
+Decision Verifier::judge(Source& source, Entry entry, const postern_question& question, const std::string& user) {
   if (!entry.check_at_back) {
     Verification verification = passwords_.verify(entry.hash.reveal(), view(question.password));
     if (verification.match == Match::CannotSay) return unavailable(std::move(verification.fault));
     if (verification.match == Match::No) return reject(POSTERN_REASON_CREDENTIALS, "wrong password");
   }
-  return admit(std::move(entry), question, user);
+  const Secret stored = entry.hash.clone();
+  const bool verified = !entry.check_at_back;
+  Decision decision = admit(std::move(entry), question, user);
+  if (!verified || decision.result != POSTERN_OK) return decision;
+  if (std::optional<Secret> fresh = passwords_.renewed(stored.reveal(), view(question.password))) {
+    source.upgrade(user, stored, *std::move(fresh));
+  }
+  return decision;
 }
 
 Decision Verifier::keys(const postern_question& question) {
   if (!is_user_name(view(question.user))) return reject(POSTERN_REASON_CREDENTIALS, "no user name");
   const std::string user = folded(view(question.user));
-  std::optional<Decision> decision = ask_sources(user, [&](Entry entry) {
+  std::optional<Decision> decision = ask_sources(user, [&](Source&, Entry entry) {
     std::optional<ScramKeys> keys = Passwords::scram_keys(entry.hash.reveal());
     if (!keys) return reject(POSTERN_REASON_CREDENTIALS, "the password is not stored as {SCRAM-SHA-256}");
     Decision admitted = admit(std::move(entry), question, user);

@@ -40,9 +40,9 @@ class Verifier {
   const std::vector<std::unique_ptr<Source>>& sources() const { return sources_; }
 
  private:
-  std::optional<Decision> ask_sources(const std::string& user, const std::function<Decision(Entry)>& judge);
+  std::optional<Decision> ask_sources(const std::string& user, const std::function<Decision(Source&, Entry)>& judge);
   // Of a user whose source has been found.
-  Decision judge(Entry entry, const postern_question& question, const std::string& user);
+  Decision judge(Source& source, Entry entry, const postern_question& question, const std::string& user);
   // The password, or its proof, is right: what else there is to say.
   Decision admit(Entry entry, const postern_question& question, const std::string& user);
 

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hashes of Dovecot and OpenSSL, made now, against the real postern-auth, its own against Dovecot."""
+"""Hashes of Dovecot and OpenSSL, made now, against the real postern-auth, its own against Dovecot; and how a stored
+hash becomes a better one when its user logs in."""
 
 import random
+import sqlite3
 import subprocess
 import sys
 import unittest
@@ -98,6 +100,83 @@ class OpenSsl(Schemes):
                 self.assertEqual(gate.ask(user, password), OK, (user, helper.log()))
                 self.assertEqual(gate.ask(user, password + "x"), REJECT, user)
             helper.stop()
+
+
+class Upgrade(Schemes):
+    def setUp(self):
+        super().setUp()
+        self.database = self.folder / "users.db"
+        self.source = f'type = "sqlite"\ndatabase = "{self.database}"'
+        tool(POSTERN_AUTH, "user", "add", "joe", "--database", str(self.database), "--password-stdin", stdin="x\n")
+
+    def store(self, stored, user="joe"):
+        with sqlite3.connect(self.database) as database:
+            database.execute("UPDATE users SET password = ? WHERE user = ?", (stored, user))
+        database.close()
+
+    def stored(self):
+        database = sqlite3.connect(self.database)
+        try:
+            return database.execute("SELECT password FROM users WHERE user = 'joe'").fetchone()[0]
+        finally:
+            database.close()
+
+    def serve_database(self, top):
+        helper = self.serve(self.source, top)
+        return helper, self.connect(helper)
+
+    def test_a_login_renews_its_hash_and_the_gates_hear_of_it(self):
+        old = tool("doveadm", "pw", "-s", "MD5-CRYPT", "-p", SECRET)
+        self.store(old)
+        helper, gate = self.serve_database('scheme = "bcrypt"\nupgrade_schemes = true\nweak_schemes = ["MD5-CRYPT"]\n')
+        self.assertEqual(gate.ask("joe", "wrong"), REJECT)
+        self.assertEqual(self.stored(), old, "only who is in changes anything")
+        self.assertEqual(gate.ask("joe", SECRET), OK)
+        fresh = self.stored()
+        self.assertTrue(fresh.startswith("{BLF-CRYPT}$2b$10$"), fresh[:12])
+        gate.wait_for_invalidation("joe")
+        self.assertEqual(gate.ask("joe", SECRET), OK)
+        self.assertEqual(gate.ask("joe", "wrong"), REJECT)
+        self.assertEqual(self.stored(), fresh, "once")
+        self.assertEqual(helper.log().count(" upgrade "), 1, helper.log())
+        self.assertNotIn(fresh[20:30], helper.log())
+
+    def test_nothing_is_renewed_unless_it_is_asked_for(self):
+        old = tool("doveadm", "pw", "-s", "SSHA", "-p", SECRET)
+        self.store(old)
+        _, gate = self.serve_database("")
+        self.assertEqual(gate.ask("joe", SECRET), OK)
+        self.assertEqual(self.stored(), old)
+
+    def test_who_is_not_let_in_keeps_his_hash(self):
+        old = tool("doveadm", "pw", "-s", "SSHA", "-p", SECRET)
+        self.store(old)
+        tool(POSTERN_AUTH, "user", "set", "joe", "--database", str(self.database), "--disable")
+        _, gate = self.serve_database("upgrade_schemes = true\n")
+        self.assertEqual(gate.ask("joe", SECRET)["reason"], ["disabled"])
+        self.assertEqual(self.stored(), old)
+
+    def test_a_locked_database_costs_the_new_hash_and_not_the_login(self):
+        old = tool("doveadm", "pw", "-s", "SSHA", "-p", SECRET)
+        self.store(old)
+        helper, gate = self.serve_database("upgrade_schemes = true\n")
+        writer = sqlite3.connect(self.database, isolation_level=None)
+        self.addCleanup(writer.close)
+        writer.execute("BEGIN IMMEDIATE")
+        self.assertEqual(gate.ask("joe", SECRET), OK)
+        self.assertIn("The new hash cannot be stored", helper.log())
+        self.assertEqual(self.stored(), old)
+        writer.execute("ROLLBACK")
+        self.assertEqual(gate.ask("joe", SECRET), OK)
+        self.assertTrue(self.stored().startswith("{CRYPT}$y$"))
+
+    def test_a_passwd_file_is_never_written(self):
+        stored = tool("doveadm", "pw", "-s", "SSHA", "-p", SECRET)
+        helper, gate = self.serve_users({"joe": stored}, "upgrade_schemes = true\n")
+        before = (self.folder / "users").read_bytes()
+        self.assertEqual(gate.ask("joe", SECRET), OK)
+        self.assertEqual((self.folder / "users").read_bytes(), before)
+        self.assertNotIn("upgrade", helper.log())
 
 
 if __name__ == "__main__":

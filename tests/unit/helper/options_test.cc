@@ -38,6 +38,7 @@ question_timeout = "1500ms"
 reject_delay = "0s"
 scheme = "argon2id"
 weak_schemes = ["MD5-CRYPT", "SHA1"]
+upgrade_schemes = true
 argon2_memory = "64MiB"
 [[source]]
 type = "sqlite"
@@ -61,6 +62,7 @@ allow_nets = ["10.0.0.0/8"]
   EXPECT_EQ(read.options.question_timeout, Duration(1500));
   EXPECT_EQ(read.options.passwords.scheme, Scheme::Argon2id);
   EXPECT_EQ(read.options.passwords.weak_schemes, (std::vector<std::string>{"MD5-CRYPT", "SHA1"}));
+  EXPECT_TRUE(read.options.passwords.upgrade_schemes);
   EXPECT_EQ(read.options.passwords.argon2_memory_kib, 65536u);
   ASSERT_EQ(read.options.sources.size(), 3u);
   const auto& sqlite = std::get<SqliteOptions>(read.options.sources[0]);
@@ -96,6 +98,7 @@ TEST(Options, EachMistakeHasItsLineAndSentence) {
       "APR1-CRYPT, SHA1, SMD5, PLAIN-MD5 and LDAP-MD5.\n");
   EXPECT_EQ(problems("weak_schemes = \"SHA1\""),
             "f.toml:1: weak_schemes must be a list of texts in brackets; found \"SHA1\".\n");
+  EXPECT_EQ(problems("upgrade_schemes = \"yes\""), "f.toml:1: upgrade_schemes must be true or false; found \"yes\".\n");
   EXPECT_EQ(problems("[[source]]\ntype = \"sqlit\"\n"),
             "f.toml:2: type in [[source]] is \"sqlit\"; did you mean \"sqlite\"?\n");
   EXPECT_EQ(problems("[[source]]\ntype = \"sqlite\"\nbakc = \"x\"\n"),

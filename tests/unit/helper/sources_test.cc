@@ -228,6 +228,54 @@ TEST(UserStore, KeepsUsersAndTheirChanges) {
   EXPECT_TRUE(store->list()->empty());
 }
 
+// A better hash takes the place of the one that it was made from, and of no other.
+TEST(SqliteSource, KeepsABetterHashOfTheSamePassword) {
+  const Folder folder;
+  absl::StatusOr<UserStore> store = UserStore::open(folder / "users.db", 1000);
+  ASSERT_TRUE(store.ok()) << store.status();
+  UserRecord joe;
+  joe.user = "joe";
+  joe.hash = Secret("{PLAIN}x");
+  ASSERT_TRUE(store->add(joe).ok());
+  SqliteSource source({.database = folder / "users.db"});
+  source.upgrade("joe", Secret("{PLAIN}x"), Secret("better"));
+  EXPECT_EQ((*store->find("joe"))->hash.reveal(), "better");
+  ASSERT_TRUE(*store->set_password("joe", "{PLAIN}changed meanwhile"));
+  source.upgrade("joe", Secret("better"), Secret("late"));
+  EXPECT_EQ((*store->find("joe"))->hash.reveal(), "{PLAIN}changed meanwhile");
+  source.upgrade("nobody", Secret("{PLAIN}x"), Secret("better"));
+  EXPECT_FALSE((*store->find("nobody")).has_value());
+}
+
+// Root may write everything, so that another user tries it.
+TEST(SqliteSource, AReadOnlyDatabaseIsNotWritten) {
+  const Folder folder;
+  absl::StatusOr<UserStore> store = UserStore::open(folder / "users.db", 1000);
+  ASSERT_TRUE(store.ok()) << store.status();
+  UserRecord joe;
+  joe.user = "joe";
+  joe.hash = Secret("{PLAIN}x");
+  ASSERT_TRUE(store->add(joe).ok());
+  ASSERT_EQ(chmod((folder / "").c_str(), 0755), 0);
+  for (const char* name : {"users.db", "users.db-wal", "users.db-shm"}) {
+    ASSERT_EQ(chmod((folder / name).c_str(), 0444), 0);
+  }
+  const bool is_root = geteuid() == 0;
+  ASSERT_TRUE(!is_root || seteuid(65534) == 0);
+  SqliteSource source({.database = folder / "users.db"});
+  const Lookup found = source.find("joe");
+  absl::StatusOr<UserStore> reader = UserStore::open(folder / "users.db", 1000);
+  const bool read_only = reader.ok() && reader->read_only();
+  testing::internal::CaptureStderr();
+  source.upgrade("joe", Secret("{PLAIN}x"), Secret("better"));
+  const std::string log = testing::internal::GetCapturedStderr();
+  ASSERT_TRUE(!is_root || seteuid(0) == 0);
+  EXPECT_TRUE(std::holds_alternative<Entry>(found));
+  EXPECT_TRUE(read_only);
+  EXPECT_EQ(log, "");
+  EXPECT_EQ((*store->find("joe"))->hash.reveal(), "{PLAIN}x");
+}
+
 TEST(UserStore, RefusesOtherFiles) {
   const Folder folder;
   std::ofstream(folder / "garbage") << std::string(10000, 'x');
@@ -252,14 +300,20 @@ class Scripted : public Source {
     if (user != known) return UnknownUser{};
     Entry entry;
     entry.hash = Secret("{PLAIN}right");
+    entry.disabled = disabled;
     entry.route.pool = name_;
     return entry;
   }
   Changes poll() override { return {}; }
   Changes recent() override { return {}; }
   absl::Status check() override { return absl::OkStatus(); }
+  void upgrade(const std::string& user, const Secret& old, Secret fresh) override {
+    upgraded.push_back(user + " " + std::string(old.reveal()) + " " + std::string(fresh.reveal().substr(0, 11)));
+  }
 
   std::string known;
+  bool disabled = false;
+  std::vector<std::string> upgraded;
   bool fails = false;
   int asked = 0;
 
@@ -268,7 +322,7 @@ class Scripted : public Source {
 };
 
 struct Chain {
-  Chain() {
+  explicit Chain(bool upgrade = false) {
     auto one = std::make_unique<Scripted>("one");
     auto two = std::make_unique<Scripted>("two");
     first = one.get();
@@ -276,7 +330,8 @@ struct Chain {
     std::vector<std::unique_ptr<Source>> sources;
     sources.push_back(std::move(one));
     sources.push_back(std::move(two));
-    verifier = std::make_unique<Verifier>(std::move(sources), Passwords::Options{.scheme = Scheme::Bcrypt});
+    verifier = std::make_unique<Verifier>(std::move(sources),
+                                          Passwords::Options{.scheme = Scheme::Bcrypt, .upgrade_schemes = upgrade});
   }
   Decision ask(const char* user, const char* password) {
     postern_question question{};
@@ -306,6 +361,25 @@ TEST(Verifier, UnknownGoesOnMismatchStopsFailureStops) {
   chain.second->asked = 0;
   EXPECT_EQ(chain.ask("ann", "right").result, POSTERN_UNAVAILABLE);
   EXPECT_EQ(chain.second->asked, 0);
+}
+
+// The source that knew the user hears of the better hash, and only after a login that succeeds.
+TEST(Verifier, OffersABetterHashAfterALogin) {
+  Chain chain(true);
+  chain.first->known = "ann";
+  chain.second->known = "joe";
+  EXPECT_EQ(chain.ask("joe", "wrong").result, POSTERN_REJECT);
+  chain.second->disabled = true;
+  EXPECT_EQ(chain.ask("joe", "right").result, POSTERN_REJECT);
+  chain.second->disabled = false;
+  EXPECT_TRUE(chain.second->upgraded.empty());
+  EXPECT_EQ(chain.ask("JOE", "right").result, POSTERN_OK);
+  EXPECT_EQ(chain.second->upgraded, std::vector<std::string>{"joe {PLAIN}right {BLF-CRYPT}"});
+  EXPECT_TRUE(chain.first->upgraded.empty());
+  Chain untouched;
+  untouched.first->known = "joe";
+  EXPECT_EQ(untouched.ask("joe", "right").result, POSTERN_OK);
+  EXPECT_TRUE(untouched.first->upgraded.empty());
 }
 
 TEST(Verifier, AnEmptyPasswordAsksNobody) {

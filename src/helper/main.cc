@@ -28,7 +28,7 @@ constexpr const char* usage =
     "       postern-auth user set USER OPTION ...        ... another route, or --disable, or --enable\n"
     "       postern-auth user passwd|del|show USER       ... a new password; gone; what is known\n"
     "       postern-auth user list                       ... everybody\n"
-    "       postern-auth hash [--scheme yescrypt|sha512|bcrypt|argon2id|scram-sha-256]\n"
+    "       postern-auth hash [--scheme SCHEME]   asks for a password and prints its hash\n"
     "       postern-auth explain USER [--protocol imap|pop3|submission|sieve] [--client ADDRESS] [--no-password]\n"
     "                                                    what each source says of a login, and where it would go\n"
     "       postern-auth test USER [...]                 ... only whether it succeeds\n"
@@ -134,7 +134,7 @@ std::string take_all(int count, char** words, Arguments& arguments) {
     if (!wrong.empty()) return wrong;
   }
   if (!arguments.scheme.empty() && !parse_scheme(arguments.scheme)) {
-    return "--scheme " + arguments.scheme + " is none of yescrypt, sha512, bcrypt, argon2id, scram-sha-256.";
+    return "--scheme " + arguments.scheme + " is none of " + scheme_words() + ".";
   }
   if (arguments.disable && arguments.enable) return "--disable and --enable exclude each other.";
   if (!arguments.file.empty() && !arguments.database.empty()) return "-c and --database exclude each other.";

@@ -46,9 +46,26 @@ void read_scheme(TableReader& reader, Scheme& scheme) {
     scheme = *parsed;
     return;
   }
-  reader.wrong(*reader.take("scheme"), "scheme",
-               "is " + config::quoted(word) +
-                   "; it can be \"yescrypt\", \"sha512\", \"bcrypt\", \"argon2id\" or \"scram-sha-256\"");
+  reader.wrong(*reader.take("scheme"), "scheme", "is " + config::quoted(word) + "; it can be one of " + scheme_words());
+}
+
+void read_weak_schemes(TableReader& reader, std::vector<std::string>& into) {
+  const Value* value = reader.take("weak_schemes");
+  if (value == nullptr) return;
+  const std::span<const std::string_view> words = weak_scheme_words();
+  if (value->kind != Value::Kind::List) return reader.wrong_kind(*value, "weak_schemes", "a list of texts in brackets");
+  for (const Value& item : value->items) {
+    if (item.kind == Value::Kind::Text && std::find(words.begin(), words.end(), item.text) != words.end()) {
+      into.push_back(item.text);
+      continue;
+    }
+    const std::string_view meant = item.kind == Value::Kind::Text ? config::nearest(item.text, words) : "";
+    const std::vector<std::string> names(words.begin(), words.end());
+    reader.wrong(item, "weak_schemes",
+                 "holds " + found(item) + "; " +
+                     (meant.empty() ? "the weak schemes are " + config::listed(names, "and")
+                                    : "did you mean " + config::quoted(meant) + "?"));
+  }
 }
 
 void read_aliases(const Value& table, NameRules& names, std::vector<TableProblem>& problems) {
@@ -85,6 +102,8 @@ void read_root(const Value& root, std::vector<TableProblem>& problems, Options& 
   reader.duration("question_timeout", Duration(100), seconds(300), options.question_timeout);
   reader.duration("reject_delay", Duration(0), seconds(30), options.reject_delay);
   read_scheme(reader, options.passwords.scheme);
+  read_weak_schemes(reader, options.passwords.weak_schemes);
+  reader.truth("upgrade_schemes", options.passwords.upgrade_schemes);
   reader.memory("argon2_memory", 1024, 64 * 1024 * 1024, options.passwords.argon2_memory_kib);
   read_names(reader, options.names, problems);
   const Value* sources = reader.take("source");

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include <algorithm>
 #include <charconv>
 #include <memory>
 #include <utility>
@@ -26,42 +27,27 @@ constexpr size_t argon2_salt_size = 16;
 constexpr size_t argon2_hash_size = 32;
 constexpr size_t bcrypt_size_max = 72;
 
-enum class Method : uint8_t { Crypt, Argon2, Scram, Plain };
-
-// A {SCHEME}, how it is computed, and the beginnings that its hashes may have.
-struct Prefix {
-  std::string_view word;
-  Method method;
-  std::string_view begins[9];
-};
-
-constexpr Prefix prefixes[] = {
-    {"{CRYPT}", Method::Crypt, {"$y$", "$gy$", "$7$", "$2a$", "$2b$", "$2y$", "$6$", "$5$"}},
-    {"{BLF-CRYPT}", Method::Crypt, {"$2a$", "$2b$", "$2y$"}},
-    {"{SHA512-CRYPT}", Method::Crypt, {"$6$"}},
-    {"{SHA256-CRYPT}", Method::Crypt, {"$5$"}},
-    {"{ARGON2ID}", Method::Argon2, {"$argon2id$"}},
-    {"{ARGON2I}", Method::Argon2, {"$argon2i$"}},
-    {"{SCRAM-SHA-256}", Method::Scram, {}},
-    {"{PLAIN}", Method::Plain, {}},
-    {"{CLEARTEXT}", Method::Plain, {}},
-};
-
 struct SchemeEntry {
   Scheme scheme;
   std::string_view word;
   std::string_view prefix;  // what hash() puts before the hash
+  Method method;
+  std::string_view family;  // what hashes that are as good begin with
   const char* setting;      // crypt_gensalt's prefix; nullptr: not crypt's
   unsigned long cost;       // crypt_gensalt's count; 0: libcrypt's default
 };
 
-// libcrypt's defaults for SHA-512 and bcrypt are those of twenty years ago; these take some 50 ms, like yescrypt's.
+// libcrypt's defaults for SHA-2 and bcrypt are those of twenty years ago; these take some 50 ms, like yescrypt's. Its
+// default for scrypt takes 64 MiB and twice the time of this one.
 constexpr SchemeEntry schemes[] = {
-    {Scheme::Yescrypt, "yescrypt", "{CRYPT}", "$y$", 0},
-    {Scheme::Sha512, "sha512", "{SHA512-CRYPT}", "$6$", 100000},
-    {Scheme::Bcrypt, "bcrypt", "{BLF-CRYPT}", "$2b$", 10},
-    {Scheme::Argon2id, "argon2id", "{ARGON2ID}", nullptr, 0},
-    {Scheme::ScramSha256, "scram-sha-256", "{SCRAM-SHA-256}", nullptr, 0},
+    {Scheme::Yescrypt, "yescrypt", "{CRYPT}", Method::Crypt, "$y$", "$y$", 0},
+    {Scheme::GostYescrypt, "gost-yescrypt", "{CRYPT}", Method::Crypt, "$gy$", "$gy$", 0},
+    {Scheme::Scrypt, "scrypt", "{CRYPT}", Method::Crypt, "$7$", "$7$", 6},
+    {Scheme::Bcrypt, "bcrypt", "{BLF-CRYPT}", Method::Crypt, "$2", "$2b$", 10},
+    {Scheme::Sha512, "sha512", "{SHA512-CRYPT}", Method::Crypt, "$6$", "$6$", 100000},
+    {Scheme::Sha256, "sha256", "{SHA256-CRYPT}", Method::Crypt, "$5$", "$5$", 100000},
+    {Scheme::Argon2id, "argon2id", "{ARGON2ID}", Method::Argon2, "$argon2id$", nullptr, 0},
+    {Scheme::ScramSha256, "scram-sha-256", "{SCRAM-SHA-256}", Method::Scram, "", nullptr, 0},
 };
 
 const SchemeEntry& entry_of(Scheme scheme) {
@@ -72,64 +58,13 @@ const SchemeEntry& entry_of(Scheme scheme) {
   return schemes[0];
 }
 
-bool begins_like(const Prefix& prefix, std::string_view hash) {
-  for (const std::string_view begin : prefix.begins) {
-    if (!begin.empty() && hash.starts_with(begin)) return true;
-  }
-  // Their words say it all.
-  return prefix.method == Method::Plain || prefix.method == Method::Scram;
+bool is_scram_login(const StoredScheme& scheme) {
+  return scheme.method == Method::Scram && scheme.digest == Digest::Sha256;
 }
 
-bool equal_words(std::string_view left, std::string_view upper) {
-  if (left.size() != upper.size()) return false;
-  for (size_t i = 0; i < left.size(); ++i) {
-    const char c = left[i];
-    if ((c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c) != upper[i]) return false;
-  }
-  return true;
-}
-
-Verification cannot_say(std::string fault) {
-  return {Match::CannotSay, std::move(fault)};
-}
-
-// The kind of a hash without its {SCHEME}: "$1$", "$apr1$". All that may be said of it in a log.
-std::string kind_of(std::string_view hash) {
-  if (!hash.starts_with('$')) return "an unmarked hash";
-  const size_t end = hash.find('$', 1);
-  if (end == hash.npos || end > 12) return "an unmarked hash";
-  return "the hash " + std::string(hash.substr(0, end + 1));
-}
-
-// A stored hash, taken apart.
-struct Stored {
-  Method method = Method::Crypt;
-  std::string_view hash;
-  std::string fault;  // not empty: we do not verify these
-};
-
-Stored take_apart(std::string_view stored) {
-  if (!stored.starts_with('{')) {
-    for (const Prefix& prefix : prefixes) {
-      const bool marked = prefix.method == Method::Crypt || prefix.method == Method::Argon2;
-      if (marked && begins_like(prefix, stored)) return {prefix.method, stored, ""};
-    }
-    return {Method::Crypt, stored, kind_of(stored) + " is weak or unknown"};
-  }
-  const size_t close = stored.find('}');
-  if (close == stored.npos || close > 24) return {Method::Crypt, stored, "the scheme has no closing brace"};
-  const std::string_view word = stored.substr(0, close + 1);
-  const std::string_view hash = stored.substr(close + 1);
-  for (const Prefix& prefix : prefixes) {
-    if (!equal_words(word, prefix.word)) continue;
-    if (begins_like(prefix, hash)) return {prefix.method, hash, ""};
-    return {Method::Crypt, hash, kind_of(hash) + " behind " + std::string(prefix.word) + " is weak or unknown"};
-  }
-  return {Method::Crypt, hash, "the scheme " + std::string(word) + " is weak or unknown"};
-}
-
-bool is_locked(std::string_view stored) {
-  return stored.empty() || stored[0] == '!' || stored[0] == '*';
+// Computed in no time: a stopwatch would tell a wrong password from an unknown user.
+bool is_instant(const StoredScheme& scheme) {
+  return scheme.method == Method::Digest || scheme.method == Method::Plain;
 }
 
 // A C string for libcrypt, wiped at the end of its scope.
@@ -156,21 +91,23 @@ std::string crypt_text(const char* setting, std::string_view password) {
   return text;
 }
 
-Verification verify_crypt(const std::string& hash, std::string_view password) {
-  // A C string ends at a NUL: "secret\0anything" would pass for "secret". It still costs its time.
-  const bool whole = password.find('\0') == password.npos;
-  const std::string computed = crypt_text(hash.c_str(), password);
-  if (computed.empty()) return cannot_say(kind_of(hash) + " is broken: libcrypt refuses it");
-  const bool same = Secret(computed) == Secret(hash);
-  return {whole && same ? Match::Yes : Match::No, ""};
+Verification verify_crypt(const StoredScheme& scheme, std::string_view hash, std::string_view password) {
+  const CString setting(hash);
+  const Secret computed(crypt_text(setting.get(), password));
+  const std::string broken = "the " + std::string(scheme.word) + " hash is broken: ";
+  if (computed.empty()) return cannot_say(broken + "libcrypt refuses it");
+  // A column of the database may have been too short for it, and nothing could ever match. Bigcrypt's size goes with the
+  // password's.
+  if (computed.size() != hash.size() && scheme.word != "DES-CRYPT") return cannot_say(broken + "its size is wrong");
+  return compare(computed.reveal(), hash);
 }
 
-Verification verify_scram(std::string_view hash, std::string_view password) {
-  const std::optional<ScramKeys> keys = read_scram(hash);
+Verification verify_scram(Digest digest, std::string_view hash, std::string_view password) {
+  const std::optional<ScramKeys> keys = read_scram(hash, digest);
   if (!keys) return cannot_say("the SCRAM keys are broken: iterations,salt,stored key,server key are wanted");
   // HMAC fills a short key up with zeros: "secret\0" would pass for "secret".
   const bool whole = password.find('\0') == password.npos;
-  const std::optional<ScramKeys> made = make_scram(password, keys->salt, keys->iterations);
+  const std::optional<ScramKeys> made = make_scram(password, keys->salt, keys->iterations, digest);
   if (!made) return cannot_say("the SCRAM keys cannot be computed");
   return {whole && made->stored_key == keys->stored_key ? Match::Yes : Match::No, ""};
 }
@@ -219,6 +156,13 @@ std::optional<Scheme> parse_scheme(std::string_view word) {
   return std::nullopt;
 }
 
+std::string scheme_words() {
+  std::string text;
+  for (const SchemeEntry& entry : schemes)
+    text += (text.empty() ? "" : ", ") + std::string(entry.word);
+  return text;
+}
+
 class Passwords::MemoryShare {
  public:
   MemoryShare(Passwords& owner, uint32_t kib) : owner_(owner), kib_(kib) {
@@ -251,20 +195,39 @@ Passwords::Passwords(const Options& options) : options_(options), free_kib_(opti
 
 Verification Passwords::verify(std::string_view stored, std::string_view password) {
   if (password.empty()) return {Match::No, ""};
-  if (is_locked(stored) || password.size() > password_size_max) {
+  // For libcrypt a password ends at a NUL, and HMAC fills its key up with NULs: "secret\0" would pass for "secret".
+  if (is_locked(stored) || password.size() > password_size_max || password.find('\0') != password.npos) {
     verify_nobody(password);
     return {Match::No, ""};
   }
-  const Stored parts = take_apart(stored);
-  if (!parts.fault.empty()) return cannot_say(parts.fault);
-  switch (parts.method) {
-    case Method::Crypt: return verify_crypt(std::string(parts.hash), password);
-    case Method::Argon2: return verify_argon2(std::string(parts.hash), password);
-    case Method::Scram: return verify_scram(parts.hash, password);
-    case Method::Plain: {
-      const bool same = !parts.hash.empty() && Secret(parts.hash) == Secret(password);
-      return {same ? Match::Yes : Match::No, ""};
-    }
+  const StoredHash apart = take_apart(stored);
+  if (apart.scheme == nullptr) return cannot_say(apart.fault);
+  if (!allows(*apart.scheme)) {
+    const std::string word(apart.scheme->word);
+    return cannot_say("the scheme " + word + " is weak and does not count; weak_schemes = [\"" + word +
+                      "\"] in the configuration would let it");
+  }
+  Verification verification = verify_apart(apart, password);
+  if (verification.match == Match::No && (apart.locked || is_instant(*apart.scheme))) verify_nobody(password);
+  return verification;
+}
+
+bool Passwords::allows(const StoredScheme& scheme) const {
+  return !scheme.weak || std::find(options_.weak_schemes.begin(), options_.weak_schemes.end(), scheme.word) !=
+                             options_.weak_schemes.end();
+}
+
+Verification Passwords::verify_apart(const StoredHash& stored, std::string_view password) {
+  const std::string_view hash = stored.hash.reveal();
+  if (stored.locked) return {Match::No, ""};
+  switch (stored.scheme->method) {
+    case Method::Crypt: return verify_crypt(*stored.scheme, hash, password);
+    case Method::Apr1: return verify_apr1(hash, password);
+    case Method::Argon2: return verify_argon2(std::string(hash), password);
+    case Method::Scram: return verify_scram(stored.scheme->digest, hash, password);
+    case Method::Pbkdf2: return verify_pbkdf2(hash, password);
+    case Method::Digest: return verify_digest(*stored.scheme, hash, password);
+    case Method::Plain: return hash.empty() ? Verification{} : compare(password, hash);
   }
   return cannot_say("the scheme is unknown");
 }
@@ -286,14 +249,29 @@ Verification Passwords::verify_argon2(const std::string& encoded, std::string_vi
 
 void Passwords::verify_nobody(std::string_view password) {
   if (nobody_.empty() || password.empty()) return;
-  static_cast<void>(verify(nobody_, password.substr(0, password_size_max)));
+  static_cast<void>(verify(nobody_, password.substr(0, std::min(password.find('\0'), password_size_max))));
+}
+
+std::optional<Secret> Passwords::renewed(std::string_view stored, std::string_view password) {
+  if (!options_.upgrade_schemes) return std::nullopt;
+  const StoredHash apart = take_apart(stored);
+  if (apart.scheme == nullptr || is_scram_login(*apart.scheme)) return std::nullopt;
+  const SchemeEntry& wanted = entry_of(options_.scheme);
+  const bool good = apart.scheme->method == wanted.method && apart.hash.reveal().starts_with(wanted.family);
+  if (good && wanted.method != Method::Scram) return std::nullopt;
+  const uint32_t kib = options_.scheme == Scheme::Argon2id ? argon2_memory_kib : 0;
+  if (kib > options_.argon2_memory_kib) return std::nullopt;
+  const MemoryShare share(*this, kib);
+  absl::StatusOr<std::string> hashed = hash(options_.scheme, password);
+  if (!hashed.ok()) return std::nullopt;
+  return Secret::take(*hashed);
 }
 
 std::optional<ScramKeys> Passwords::scram_keys(std::string_view stored) {
   if (is_locked(stored)) return std::nullopt;
-  const Stored parts = take_apart(stored);
-  if (!parts.fault.empty() || parts.method != Method::Scram) return std::nullopt;
-  return read_scram(parts.hash);
+  const StoredHash apart = take_apart(stored);
+  if (apart.scheme == nullptr || !is_scram_login(*apart.scheme)) return std::nullopt;
+  return read_scram(apart.hash.reveal());
 }
 
 absl::StatusOr<std::string> Passwords::hash(Scheme scheme, std::string_view password) {

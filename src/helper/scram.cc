@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/escaping.h"
+#include "helper/password_digests.h"
 
 namespace postern::helper {
 namespace {
@@ -22,11 +23,11 @@ std::string encode(std::string_view bytes) {
 }
 
 // Empty: OpenSSL refuses.
-std::string hmac(std::string_view key, std::string_view text) {
+std::string hmac(Digest algorithm, std::string_view key, std::string_view text) {
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned size = 0;
-  if (HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), reinterpret_cast<const unsigned char*>(text.data()),
-           text.size(), digest, &size) == nullptr) {
+  if (HMAC(evp_digest(algorithm), key.data(), static_cast<int>(key.size()),
+           reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest, &size) == nullptr) {
     return {};
   }
   std::string bytes(reinterpret_cast<const char*>(digest), size);
@@ -36,7 +37,7 @@ std::string hmac(std::string_view key, std::string_view text) {
 
 }  // namespace
 
-std::optional<ScramKeys> read_scram(std::string_view hash) {
+std::optional<ScramKeys> read_scram(std::string_view hash, Digest digest) {
   std::vector<std::string_view> fields;
   while (fields.size() < 4) {
     const size_t comma = hash.find(',');
@@ -52,7 +53,7 @@ std::optional<ScramKeys> read_scram(std::string_view hash) {
   std::string salt, stored_key, server_key;
   if (!decode(fields[1], salt) || !decode(fields[2], stored_key) || !decode(fields[3], server_key)) return std::nullopt;
   const bool sound = !salt.empty() && salt.size() <= ScramKeys::salt_size_max &&
-                     stored_key.size() == ScramKeys::key_size && server_key.size() == ScramKeys::key_size;
+                     stored_key.size() == digest_size(digest) && server_key.size() == digest_size(digest);
   if (!sound) return std::nullopt;
   return ScramKeys{iterations, std::move(salt), Secret::take(stored_key), Secret::take(server_key)};
 }
@@ -62,22 +63,23 @@ std::string write_scram(const ScramKeys& keys) {
          encode(keys.server_key.reveal());
 }
 
-std::optional<ScramKeys> make_scram(std::string_view password, std::string salt, uint32_t iterations) {
-  unsigned char salted[ScramKeys::key_size];
+std::optional<ScramKeys> make_scram(std::string_view password, std::string salt, uint32_t iterations, Digest digest) {
+  unsigned char salted[EVP_MAX_MD_SIZE];
+  const size_t key_size = digest_size(digest);
   if (PKCS5_PBKDF2_HMAC(password.data(), static_cast<int>(password.size()),
                         reinterpret_cast<const unsigned char*>(salt.data()), static_cast<int>(salt.size()),
-                        static_cast<int>(iterations), EVP_sha256(), sizeof salted, salted) != 1) {
+                        static_cast<int>(iterations), evp_digest(digest), static_cast<int>(key_size), salted) != 1) {
     return std::nullopt;
   }
-  const std::string_view key(reinterpret_cast<const char*>(salted), sizeof salted);
-  std::string client_key = hmac(key, "Client Key");
-  std::string server_key = hmac(key, "Server Key");
+  const std::string_view key(reinterpret_cast<const char*>(salted), key_size);
+  std::string client_key = hmac(digest, key, "Client Key");
+  std::string server_key = hmac(digest, key, "Server Key");
   wipe(salted, sizeof salted);
   unsigned char stored[EVP_MAX_MD_SIZE];
   unsigned size = 0;
-  const bool hashed = EVP_Digest(client_key.data(), client_key.size(), stored, &size, EVP_sha256(), nullptr) == 1;
+  const bool hashed = EVP_Digest(client_key.data(), client_key.size(), stored, &size, evp_digest(digest), nullptr) == 1;
   wipe(client_key);
-  if (!hashed || server_key.size() != ScramKeys::key_size) return std::nullopt;
+  if (!hashed || server_key.size() != key_size) return std::nullopt;
   std::string stored_key(reinterpret_cast<const char*>(stored), size);
   wipe(stored, sizeof stored);
   return ScramKeys{iterations, std::move(salt), Secret::take(stored_key), Secret::take(server_key)};

@@ -98,6 +98,11 @@ class Source {
   virtual Changes poll() { return {}; }
   // What has changed in the last hour or so: for a gate that was not connected meanwhile. From the thread of poll().
   virtual Changes recent() { return {}; }
+  // He has logged in, and `fresh` is a better hash of the same password than `old`, which the source gave. Keeps it, if
+  // it can and still has the old one; a failure is the log's, not the login's. From any thread.
+  virtual void upgrade(const std::string& user, const Secret& old, Secret fresh) {
+    static_cast<void>(user), static_cast<void>(old), static_cast<void>(fresh);
+  }
   // For --check: reads all that there is, or at least asks for a user. A Status has a sentence, or several with LF
   // between, on what is wrong with it.
   virtual absl::Status check() = 0;

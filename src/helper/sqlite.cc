@@ -114,6 +114,10 @@ absl::StatusOr<int64_t> Database::number(std::string_view sql) {
   return *row ? statement->number(0) : 0;
 }
 
+bool Database::read_only() const {
+  return sqlite3_db_readonly(database_, "main") == 1;
+}
+
 int64_t Database::changed() const {
   return sqlite3_changes64(database_);
 }

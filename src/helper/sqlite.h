@@ -62,6 +62,8 @@ class Database {
   absl::StatusOr<int64_t> number(std::string_view sql);
   // Rows that the last INSERT, UPDATE or DELETE has changed, triggers not counted.
   int64_t changed() const;
+  // The file could only be opened for reading.
+  bool read_only() const;
 
  private:
   Database() = default;

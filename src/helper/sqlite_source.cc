@@ -5,11 +5,15 @@
 
 #include <utility>
 
+#include "helper/log.h"
+
 namespace postern::helper {
 namespace {
 
 // How far back a gate may have missed a change: longer than it keeps entries.
 constexpr int64_t recent_s = 3600;
+// A login waits for its better hash no longer than that on another program's lock; the next login tries again.
+constexpr uint32_t upgrade_busy_ms = 100;
 
 Changes to_changes(ChangedUsers&& changed) {
   return changed.gap ? Changes{.all = true, .users = {}} : Changes{.all = false, .users = std::move(changed.users)};
@@ -107,6 +111,20 @@ Changes SqliteSource::recent() {
   absl::StatusOr<ChangedUsers> changed = connection->store.changed_within(recent_s);
   if (!changed.ok()) return {.all = true, .users = {}};
   return to_changes(*std::move(changed));
+}
+
+void SqliteSource::upgrade(const std::string& user, const Secret& old, Secret fresh) {
+  const auto log = [&](Severity severity, std::string_view text) {
+    write_log(LogLine(severity, "upgrade").add("user", user).add("source", name_).say(text));
+  };
+  absl::StatusOr<UserStore> store = UserStore::open(options_.database, upgrade_busy_ms);
+  if (store.ok() && store->read_only()) return;
+  const absl::StatusOr<bool> kept =
+      store.ok() ? store->replace_password(user, old.reveal(), fresh.reveal()) : absl::StatusOr<bool>(store.status());
+  if (!kept.ok())
+    return log(Severity::Warning, "The new hash cannot be stored: " + std::string(kept.status().message()));
+  // Not kept: the password was changed meanwhile, or another login was quicker.
+  if (*kept) log(Severity::Notice, "The password is stored in the configured scheme now.");
 }
 
 absl::Status SqliteSource::check() {

@@ -30,6 +30,7 @@ class SqliteSource : public Source {
   Lookup find(const Asked& asked) override;
   Changes poll() override;
   Changes recent() override;
+  void upgrade(const std::string& user, const Secret& old, Secret fresh) override;
   absl::Status check() override;
 
  private:

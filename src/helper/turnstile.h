@@ -14,7 +14,7 @@
 namespace postern::helper {
 
 struct TurnstileOptions {
-  uint32_t connections = 8;  // questions that the source has at one time; further ones wait
+  uint32_t connections = 8;                    // questions that the source has at one time; further ones wait
   Duration timeout = std::chrono::seconds(3);  // for one question: within the gate's own patience
   Duration retry_after =
       std::chrono::seconds(2);  // after a time-out, one question looks whether it is back; others fail at once

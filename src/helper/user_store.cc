@@ -213,6 +213,7 @@ absl::Status UserStore::prepare_all() {
       {&add_, "INSERT INTO users (" + columns() + ") VALUES (" + placeholders() + ")"},
       {&update_, "UPDATE users SET " + assignments + " WHERE user = ?1"},
       {&set_password_, "UPDATE users SET password = ?2 WHERE user = ?1"},
+      {&replace_password_, "UPDATE users SET password = ?3 WHERE user = ?1 AND password = ?2"},
       {&remove_, "DELETE FROM users WHERE user = ?1"},
       {&list_, "SELECT " + columns() + " FROM users ORDER BY user"},
       {&data_version_, "PRAGMA data_version"},
@@ -254,6 +255,13 @@ absl::StatusOr<bool> UserStore::set_password(std::string_view user, std::string_
   set_password_.bind(1, user);
   set_password_.bind(2, hash);
   return run_change(set_password_);
+}
+
+absl::StatusOr<bool> UserStore::replace_password(std::string_view user, std::string_view old, std::string_view hash) {
+  replace_password_.bind(1, user);
+  replace_password_.bind(2, old);
+  replace_password_.bind(3, hash);
+  return run_change(replace_password_);
 }
 
 absl::StatusOr<bool> UserStore::update(const UserRecord& record) {

@@ -55,11 +55,15 @@ class UserStore {
   absl::Status add(const UserRecord& record);
   // False: nobody of that name.
   absl::StatusOr<bool> set_password(std::string_view user, std::string_view hash);
+  // False also where another hash than `old` is stored by now.
+  absl::StatusOr<bool> replace_password(std::string_view user, std::string_view old, std::string_view hash);
   absl::StatusOr<bool> update(const UserRecord& record);
   absl::StatusOr<bool> remove(std::string_view user);
   // In the order of names.
   absl::StatusOr<std::vector<UserRecord>> list();
 
+  // Nothing can be written here, by the file's permissions.
+  bool read_only() const { return database_.read_only(); }
   // Differs from the last call's whenever another connection has committed in between. Cheap.
   absl::StatusOr<int64_t> data_version();
   // Who has changed after the change `id`.
@@ -75,7 +79,7 @@ class UserStore {
   absl::StatusOr<ChangedUsers> read_changes(int64_t id, int64_t at);
 
   Database database_;
-  Statement find_, add_, update_, set_password_, remove_, list_, data_version_, changes_;
+  Statement find_, add_, update_, set_password_, replace_password_, remove_, list_, data_version_, changes_;
 };
 
 }  // namespace postern::helper

@@ -77,7 +77,8 @@ struct Verifier::Way {
   Asked asked;
   std::vector<Step>* steps = nullptr;
   std::string whose = asked.user;  // the mailbox
-  bool hashed = false;             // a password has been looked at, so it has cost its time
+  Source* asked_last = nullptr;
+  bool hashed = false;  // a password has been looked at, so it has cost its time
 
   const postern_question& question() const { return asked.question; }
   void note_name() {
@@ -166,6 +167,7 @@ Decision Verifier::ask_chain(Way& way, const Judge& judge) {
       continue;
     }
     const Instant began = std::chrono::steady_clock::now();
+    way.asked_last = source.get();
     Lookup lookup = source->ask(way.asked);
     const bool is_unknown = std::holds_alternative<UnknownUser>(lookup);
     Decision decision;
@@ -216,11 +218,22 @@ Decision Verifier::judge_entries(Way& way, Entries entries) {
       if (verification.match == Match::CannotSay) return unavailable(std::move(verification.fault));
       if (verification.match == Match::No) continue;
     }
+    const Secret stored = entry.hash.clone();
+    const bool verified = !entry.check_at_back;
     Decision decision = admit(way, std::move(entry));
-    if (decision.result == POSTERN_OK) return decision;
+    if (decision.result == POSTERN_OK) {
+      if (verified) renew(way, stored);
+      return decision;
+    }
     last = std::move(decision);
   }
   return last;
+}
+
+// Where a better hash of the password that was typed is wanted and can be kept.
+void Verifier::renew(Way& way, const Secret& stored) {
+  std::optional<Secret> fresh = passwords_.renewed(stored.reveal(), view(way.question().password));
+  if (fresh) way.asked_last->upgrade(way.asked.user, stored, *std::move(fresh));
 }
 
 Decision Verifier::judge_keys(Way& way, Entries entries) {

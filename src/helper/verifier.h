@@ -62,6 +62,7 @@ class Verifier {
   Decision judge(Way& way, Lookup lookup);
   Decision judge_entries(Way& way, Entries entries);
   Decision judge_keys(Way& way, Entries entries);
+  void renew(Way& way, const Secret& stored);
   Verification compare(const Entry& entry, std::string_view password);
   // The password, or its proof, is right: what else there is to say.
   Decision admit(Way& way, Entry entry);

@@ -37,6 +37,8 @@ queue = 50
 question_timeout = "1500ms"
 reject_delay = "0s"
 scheme = "argon2id"
+weak_schemes = ["MD5-CRYPT", "SHA1"]
+upgrade_schemes = true
 argon2_memory = "64MiB"
 [[source]]
 type = "sqlite"
@@ -59,6 +61,8 @@ allow_nets = ["10.0.0.0/8"]
   EXPECT_EQ(read.options.socket_mode, 0600u);
   EXPECT_EQ(read.options.question_timeout, Duration(1500));
   EXPECT_EQ(read.options.passwords.scheme, Scheme::Argon2id);
+  EXPECT_EQ(read.options.passwords.weak_schemes, (std::vector<std::string>{"MD5-CRYPT", "SHA1"}));
+  EXPECT_TRUE(read.options.passwords.upgrade_schemes);
   EXPECT_EQ(read.options.passwords.argon2_memory_kib, 65536u);
   ASSERT_EQ(read.options.sources.size(), 3u);
   const auto& sqlite = std::get<SqliteOptions>(read.options.sources[0].options);
@@ -81,8 +85,21 @@ TEST(Options, EachMistakeHasItsLineAndSentence) {
   EXPECT_EQ(problems("socket = \"auth.sock\""),
             "f.toml:1: socket must be a path in quotes, from \"/\" on; found \"auth.sock\".\n");
   EXPECT_EQ(problems("scheme = \"md5\""),
-            "f.toml:1: scheme is \"md5\"; it can be \"yescrypt\", \"sha512\", \"bcrypt\", \"argon2id\" or "
-            "\"scram-sha-256\".\n");
+            "f.toml:1: scheme is \"md5\"; it can be one of yescrypt, gost-yescrypt, scrypt, bcrypt, sha512, sha256, "
+            "argon2id, "
+            "scram-sha-256.\n");
+  EXPECT_EQ(problems("weak_schemes = [\"MD5-CRPYT\"]"),
+            "f.toml:1: weak_schemes holds \"MD5-CRPYT\"; did you mean \"MD5-CRYPT\"?\n");
+  EXPECT_EQ(
+      problems("weak_schemes = [\"yescrypt or so\", 5]"),
+      "f.toml:1: weak_schemes holds \"yescrypt or so\"; the weak schemes are MD5-CRYPT, SHA1-CRYPT, SUNMD5-CRYPT, "
+      "DES-CRYPT, APR1-CRYPT, SHA1, SMD5, PLAIN-MD5 and LDAP-MD5.\n"
+      "f.toml:1: weak_schemes holds 5; the weak schemes are MD5-CRYPT, SHA1-CRYPT, SUNMD5-CRYPT, DES-CRYPT, "
+      "APR1-CRYPT, SHA1, SMD5, PLAIN-MD5 and LDAP-MD5.\n");
+  EXPECT_EQ(problems("weak_schemes = \"SHA1\""),
+            "f.toml:1: weak_schemes must be a list of texts in brackets; found \"SHA1\".\n");
+  EXPECT_EQ(problems("upgrade_schemes = \"yes\""),
+            "f.toml:1: upgrade_schemes must be true or false, without quotes; found \"yes\".\n");
   EXPECT_EQ(problems("[[source]]\ntype = \"sqlit\"\n"),
             "f.toml:2: type in [[source]] is \"sqlit\"; did you mean \"sqlite\"?\n");
   EXPECT_EQ(problems("[[source]]\ntype = \"sqlite\"\nbakc = \"x\"\n"),

@@ -285,6 +285,55 @@ TEST(UserStore, KeepsUsersAndTheirChanges) {
   EXPECT_TRUE(store->list()->empty());
 }
 
+// A better hash takes the place of the one that it was made from, and of no other.
+TEST(SqliteSource, KeepsABetterHashOfTheSamePassword) {
+  const Folder folder;
+  absl::StatusOr<UserStore> store = UserStore::open(folder / "users.db", 1000);
+  ASSERT_TRUE(store.ok()) << store.status();
+  UserRecord joe;
+  joe.user = "joe";
+  joe.hash = Secret("{PLAIN}x");
+  ASSERT_TRUE(store->add(joe).ok());
+  SqliteSource source({.database = folder / "users.db"});
+  source.upgrade("joe", Secret("{PLAIN}x"), Secret("better"));
+  EXPECT_EQ((*store->find("joe"))->hash.reveal(), "better");
+  ASSERT_TRUE(*store->set_password("joe", "{PLAIN}changed meanwhile"));
+  source.upgrade("joe", Secret("better"), Secret("late"));
+  EXPECT_EQ((*store->find("joe"))->hash.reveal(), "{PLAIN}changed meanwhile");
+  source.upgrade("nobody", Secret("{PLAIN}x"), Secret("better"));
+  EXPECT_FALSE((*store->find("nobody")).has_value());
+}
+
+// Root may write everything, so that another user tries it.
+TEST(SqliteSource, AReadOnlyDatabaseIsNotWritten) {
+  const Folder folder;
+  absl::StatusOr<UserStore> store = UserStore::open(folder / "users.db", 1000);
+  ASSERT_TRUE(store.ok()) << store.status();
+  UserRecord joe;
+  joe.user = "joe";
+  joe.hash = Secret("{PLAIN}x");
+  ASSERT_TRUE(store->add(joe).ok());
+  ASSERT_EQ(chmod((folder / "").c_str(), 0755), 0);
+  for (const char* name : {"users.db", "users.db-wal", "users.db-shm"}) {
+    ASSERT_EQ(chmod((folder / name).c_str(), 0444), 0);
+  }
+  const bool is_root = geteuid() == 0;
+  ASSERT_TRUE(!is_root || seteuid(65534) == 0);
+  SqliteSource source({.database = folder / "users.db"});
+  const postern_question question{};
+  const Lookup found = source.find(Asked(question, "joe"));
+  absl::StatusOr<UserStore> reader = UserStore::open(folder / "users.db", 1000);
+  const bool read_only = reader.ok() && reader->read_only();
+  testing::internal::CaptureStderr();
+  source.upgrade("joe", Secret("{PLAIN}x"), Secret("better"));
+  const std::string log = testing::internal::GetCapturedStderr();
+  ASSERT_TRUE(!is_root || seteuid(0) == 0);
+  EXPECT_TRUE(std::holds_alternative<Entries>(found));
+  EXPECT_TRUE(read_only);
+  EXPECT_EQ(log, "");
+  EXPECT_EQ((*store->find("joe"))->hash.reveal(), "{PLAIN}x");
+}
+
 TEST(UserStore, RefusesOtherFiles) {
   const Folder folder;
   std::ofstream(folder / "garbage") << std::string(10000, 'x');

@@ -49,7 +49,11 @@ class Scripted : public Source {
   bool takes_tokens() const override { return verifies; }
   bool keeps_hashes() const override { return !verifies; }
   absl::Status check() override { return absl::OkStatus(); }
+  void upgrade(const std::string& user, const Secret& old, Secret fresh) override {
+    upgraded.push_back(user + " " + std::string(old.reveal()) + " " + std::string(fresh.reveal().substr(0, 11)));
+  }
 
+  std::vector<std::string> upgraded;
   std::multimap<std::string, std::function<Entry()>> known;
   bool fails = false;
   bool refuses = false;
@@ -72,9 +76,9 @@ struct Chain {
     first = static_cast<Scripted*>(sources[0].get());
     second = static_cast<Scripted*>(sources[1].get());
   }
-  void make(NameRules names = {}) {
-    verifier =
-        std::make_unique<Verifier>(std::move(sources), Passwords::Options{.scheme = Scheme::Bcrypt}, std::move(names));
+  void make(NameRules names = {}, bool upgrade = false) {
+    verifier = std::make_unique<Verifier>(
+        std::move(sources), Passwords::Options{.scheme = Scheme::Bcrypt, .upgrade_schemes = upgrade}, std::move(names));
   }
   postern_question question(const char* user, const char* password) {
     postern_question question{};
@@ -178,6 +182,23 @@ TEST(Verifier, TokensGoToThoseWhoTakeThem) {
   EXPECT_EQ(chain.first->asked, 0);
   question.token = postern_text("");
   EXPECT_EQ(chain.verifier->verify(question).result, POSTERN_REJECT);
+}
+
+// The source that knew the user hears of the better hash, and only after a login that succeeds.
+TEST(Verifier, OffersABetterHashAfterALogin) {
+  Chain chain;
+  chain.first->knows("ann");
+  chain.second->knows("joe");
+  chain.make({}, true);
+  EXPECT_EQ(chain.ask("joe", "wrong").result, POSTERN_REJECT);
+  EXPECT_TRUE(chain.second->upgraded.empty());
+  EXPECT_EQ(chain.ask("JOE", "right").result, POSTERN_OK);
+  EXPECT_EQ(chain.second->upgraded, std::vector<std::string>{"joe {PLAIN}right {BLF-CRYPT}"});
+  EXPECT_TRUE(chain.first->upgraded.empty());
+  Chain untouched;
+  untouched.first->knows("joe");
+  EXPECT_EQ(untouched.ask("joe", "right").result, POSTERN_OK);
+  EXPECT_TRUE(untouched.first->upgraded.empty());
 }
 
 TEST(Verifier, AnEmptyPasswordAsksNobody) {

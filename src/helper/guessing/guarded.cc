@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <string>
 
+#include "helper/asked.h"
 #include "helper/names.h"
 
 namespace postern::helper {

@@ -109,7 +109,8 @@ void Guessing::log_guess(const Attempt& attempt, Outcome outcome, const Counts& 
   // Of the user from there, or where the gate does not say from where, of the user.
   const Counter counter = attempt.client ? Counter::UserAtNetwork : Counter::User;
   LogLine line = line_of(Severity::Info, "guess", attempt, reason_word(outcome, counts.repeated));
-  line.add("count", uint64_t{counts.of(counter).distinct});
+  // A block begins with its last guess, and counts from nothing.
+  line.add("count", uint64_t{counts.begun == counter ? limit_of(counter, options_) : counts.of(counter).distinct});
   finish(line, attempt);
   log_(line);
   if (!counts.begun) return;

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "helper/guessing/guarded.h"
 #include "helper/log.h"
 
 namespace postern::helper {
@@ -92,6 +93,8 @@ Daemon::Daemon(Options options, std::string file)
     : file_(std::move(file)),
       options_(std::move(options)),
       verifier_(make_verifier(options_)),
+      guessing_(std::make_shared<Guessing>(
+          std::move(options_.guessing), [] { return std::chrono::steady_clock::now(); }, write_log)),
       reject_delay_(options_.reject_delay),
       question_timeout_(options_.question_timeout) {}
 
@@ -207,10 +210,12 @@ void Daemon::reload() {
   auto fresh = make_verifier(now);
   for (const auto& source : fresh->sources())
     tell_changes(source->poll());
+  auto guessing = std::make_shared<Guessing>(std::move(now.guessing), *this->guessing());
   {
     const std::lock_guard guard(lock_);
     verifier_ = std::move(fresh);
     options_.names = now.names;
+    guessing_ = std::move(guessing);
     reject_delay_ = now.reject_delay;
     question_timeout_ = now.question_timeout;
   }
@@ -234,6 +239,11 @@ void Daemon::tell_changes(const Changes& changes) {
 std::shared_ptr<Verifier> Daemon::verifier() {
   const std::lock_guard guard(lock_);
   return verifier_;
+}
+
+std::shared_ptr<Guessing> Daemon::guessing() {
+  const std::lock_guard guard(lock_);
+  return guessing_;
 }
 
 int Daemon::on_connection(const postern_peer& peer) {
@@ -261,7 +271,10 @@ void Daemon::work(const Workers::Job& job) {
     decision.why = "the question has waited too long for a worker";
   } else {
     const bool is_scram = view(job.question->op) == "scram";
-    decision = is_scram ? verifier()->keys(*job.question) : verifier()->verify(*job.question);
+    const std::shared_ptr<Verifier> verifier = this->verifier();
+    // Guessing: whoever has tried too many passwords gets no answer from the verifier.
+    decision = guarded(*guessing(), verifier->names(), *job.question,
+                       [&] { return is_scram ? verifier->keys(*job.question) : verifier->verify(*job.question); });
   }
   answer(job.question, decision);
 }
@@ -286,7 +299,7 @@ void Daemon::answer(postern_question* question, const Decision& decision) {
   }
   answer.text = said(decision.text);
   // Each wrong guess would be remembered as a good login, for the mail server to refuse.
-  if (decision.check_at_back) answer.cache = POSTERN_NO;
+  if (decision.check_at_back || !decision.remember) answer.cache = POSTERN_NO;
   if (decision.vary_client) answer.vary = postern_text("client");
   if (postern_helper_answer(helper_, question, &answer) != POSTERN_FINE) {
     write_log(LogLine(Severity::Error, "answer")

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "helper/guessing/guessing.h"
 #include "helper/options.h"
 #include "helper/verifier.h"
 #include "helper/workers.h"
@@ -40,6 +41,7 @@ class Daemon {
   void report();
   void tell_changes(const Changes& changes);
   std::shared_ptr<Verifier> verifier();
+  std::shared_ptr<Guessing> guessing();
 
   const std::string file_;
   Options options_;
@@ -52,6 +54,7 @@ class Daemon {
   // What a question is answered with. A worker keeps the one it began with; a reload makes a new one.
   std::mutex lock_;
   std::shared_ptr<Verifier> verifier_;
+  std::shared_ptr<Guessing> guessing_;
   Duration reject_delay_;
   Duration question_timeout_;
 };

@@ -91,6 +91,14 @@ void read_names(TableReader& reader, NameRules& names, std::vector<TableProblem>
   read_aliases(*aliases, names, problems);
 }
 
+void read_guessing_table(TableReader& reader, std::vector<TableProblem>& problems, GuessingOptions& options) {
+  const Value* guessing = reader.take("guessing");
+  if (guessing == nullptr) return;
+  if (guessing->kind != Value::Kind::Table) return reader.wrong_kind(*guessing, "guessing", "a heading, [guessing]");
+  TableReader table(*guessing, "[guessing]", problems);
+  options = read_guessing(table);
+}
+
 void read_root(const Value& root, std::vector<TableProblem>& problems, Options& options) {
   using std::chrono::seconds;
   TableReader reader(root, "", problems);
@@ -106,6 +114,7 @@ void read_root(const Value& root, std::vector<TableProblem>& problems, Options& 
   reader.truth("upgrade_schemes", options.passwords.upgrade_schemes);
   reader.memory("argon2_memory", 1024, 64 * 1024 * 1024, options.passwords.argon2_memory_kib);
   read_names(reader, options.names, problems);
+  read_guessing_table(reader, problems, options.guessing);
   const Value* sources = reader.take("source");
   reader.finish();
   if (sources == nullptr) {

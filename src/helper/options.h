@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "helper/guessing/options.h"
 #include "helper/names.h"
 #include "helper/passwd_file.h"
 #include "helper/passwords.h"
@@ -40,6 +41,7 @@ struct Options {
   Duration question_timeout = std::chrono::seconds(5);  // one that has waited longer is not looked at: the gate gave up
   Duration reject_delay = std::chrono::seconds(2);      // the gate tells the mail program so much later
   Passwords::Options passwords;
+  GuessingOptions guessing;
   NameRules names;
   std::vector<SourceSetting> sources;  // in the order of asking; never empty after reading
 };

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "helper/names.h"
 #include "helper/passwords.h"
 #include "helper/source.h"
@@ -29,6 +30,7 @@ struct Decision {
   std::string why;                 // for the log: "unknown user", "wrong password"; without secrets
   std::string text, code;          // for the user, where the source has words of its own
   Duration delay{};                // with POSTERN_REJECT: as the source wishes; zero: as configured
+  bool remember = true;            // false: the gate asks again each time
 };
 
 // What happened on the way, for `postern-auth explain`.
@@ -52,6 +54,7 @@ class Verifier {
   // Where the user would go who is in already: no password is looked at.
   Decision route(const postern_question& question, std::vector<Step>* steps = nullptr);
 
+  const NameRules& names() const { return names_; }
   const std::vector<std::unique_ptr<Source>>& sources() const { return sources_; }
 
  private:

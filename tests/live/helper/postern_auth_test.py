@@ -17,6 +17,8 @@ from conversation import PATIENCE_S, HelperTest, parse, question, wait_until
 
 POSTERN_AUTH = None
 SECRET = "s3cret & pässwörd"
+# These tests try more wrong passwords than any user would.
+NO_GUESSING = '[guessing]\nallow_nets = ["0.0.0.0/0"]\n'
 REJECT = {"result": ["reject"], "reason": ["credentials"]}
 
 
@@ -28,7 +30,7 @@ class PosternAuth(HelperTest):
         self.configure(f'[[source]]\ntype = "sqlite"\ndatabase = "{self.database}"\npool = "default"\n')
 
     def configure(self, sources, top=""):
-        self.config.write_text(f'socket = "{self.folder}/auth.sock"\nreject_delay = "0s"\n{top}{sources}')
+        self.config.write_text(f'socket = "{self.folder}/auth.sock"\nreject_delay = "0s"\n{top}{sources}{NO_GUESSING}')
 
     def run_it(self, *words, stdin=""):
         return subprocess.run([POSTERN_AUTH, *words], input=stdin, capture_output=True, text=True, timeout=PATIENCE_S)

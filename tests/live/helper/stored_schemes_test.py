@@ -35,7 +35,8 @@ class Schemes(HelperTest):
     def serve(self, source, top=""):
         config = self.folder / "postern-auth.toml"
         config.write_text(f'socket = "{self.folder}/auth.sock"\nreject_delay = "0s"\n{top}'
-                          f'[[source]]\n{source}\npool = "p"\n')
+                          f'[[source]]\n{source}\npool = "p"\n'
+                          '[guessing]\nallow_nets = ["0.0.0.0/0"]\n')
         return self.start([POSTERN_AUTH, "-c", str(config)])
 
     def serve_users(self, hashes, top=""):

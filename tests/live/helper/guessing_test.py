@@ -59,6 +59,15 @@ class Blocks(Guessing):
             self.assertEqual(gate.ask("joe@example.test", "b").get("delay_ms"), ["1000"] if _ == 0 else ["2000"])
         self.assertEqual(gate.ask("joe@example.test", "right"), {"result": ["ok"], "pool": ["p"]})
 
+    def test_another_spelling_is_the_same_user(self):
+        self.configure("")
+        path = self.folder / "postern-auth.toml"
+        path.write_text('default_domain = "example.test"\n' + path.read_text())
+        _, gate = self.serve()
+        for user in ("joe", "JOE@example.test", "joe@example.test"):
+            self.assertEqual(gate.ask(user, "wrong " + user), REJECT)
+        self.assertEqual(gate.ask("joe", "right"), BLOCKED)
+
     def test_a_scram_exchange_does_not_begin_while_blocked(self):
         self.configure("")
         helper, gate = self.serve()

@@ -17,6 +17,7 @@
 #include "helper/names.h"
 #include "helper/passwd_file.h"
 #include "helper/passwords.h"
+#include "helper/sql_source.h"
 #include "helper/sqlite_source.h"
 #include "helper/static_source.h"
 
@@ -25,7 +26,7 @@ namespace postern::helper {
 inline constexpr const char* default_file = "/etc/postern/postern-auth.toml";
 
 // One for each type of source; source_types.cc knows them all.
-using SourceOptions = std::variant<SqliteOptions, PasswdFileOptions, StaticOptions>;
+using SourceOptions = std::variant<SqliteOptions, PasswdFileOptions, StaticOptions, SqlOptions>;
 
 struct SourceSetting {
   SourceOptions options;

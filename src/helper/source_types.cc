@@ -6,7 +6,10 @@
 #include <utility>
 
 #include "config/words.h"
+#include "helper/mariadb.h"
 #include "helper/names.h"
+#include "helper/postgresql.h"
+#include "helper/sqlite_query.h"
 
 namespace postern::helper {
 namespace {
@@ -147,13 +150,27 @@ bool opens_the_door(const StaticOptions& options, const SourceRules& rules) {
          (!rules.defaults.password.empty() || !rules.defaults.master_user.empty());
 }
 
+template <SqlOptions (*read)(TableReader& reader)>
+SourceOptions read_sql(TableReader& reader, SourceRules& rules) {
+  read_password_rules(reader, rules);
+  return read(reader);
+}
+
 struct SourceType {
   std::string_view word;
   SourceOptions (*read)(TableReader& reader, SourceRules& rules);
 };
 
 constexpr SourceType types[] = {
-    {"sqlite", [](TableReader& reader, SourceRules&) -> SourceOptions { return read_sqlite(reader); }},
+    {"sqlite",
+     [](TableReader& reader, SourceRules& rules) -> SourceOptions {
+       // With a query it is somebody else's database.
+       if (reader.take("query") != nullptr) return read_sql<read_sqlite_query>(reader, rules);
+       return read_sqlite(reader);
+     }},
+    {"postgresql", read_sql<read_postgresql>},
+    {"mysql", read_sql<read_mariadb>},
+    {"mariadb", read_sql<read_mariadb>},
     {"passwd-file",
      [](TableReader& reader, SourceRules& rules) -> SourceOptions {
        read_password_rules(reader, rules);
@@ -179,6 +196,9 @@ struct SourceMaker {
   }
   std::unique_ptr<Source> operator()(PasswdFileOptions& options) const {
     return std::make_unique<PasswdFile>(std::move(options));
+  }
+  std::unique_ptr<Source> operator()(SqlOptions& options) const {
+    return std::make_unique<SqlSource>(std::move(options));
   }
   std::unique_ptr<Source> operator()(StaticOptions& options) const {
     return std::make_unique<StaticSource>(std::move(options), "static:" + std::to_string(number));

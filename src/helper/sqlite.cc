@@ -3,6 +3,7 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace postern::helper {
@@ -13,8 +14,16 @@ absl::Status failure(sqlite3* database, int code) {
   const std::string text = database != nullptr ? sqlite3_errmsg(database) : sqlite3_errstr(code);
   const int kind = code & 0xff;
   if (kind == SQLITE_BUSY || kind == SQLITE_LOCKED) return absl::UnavailableError(text);
+  if (kind == SQLITE_INTERRUPT) return absl::DeadlineExceededError(text);
   if (kind == SQLITE_CONSTRAINT) return absl::AlreadyExistsError(text);
   return absl::InternalError(text);
+}
+
+// How often the clock is looked at: every thousand steps of SQLite's machine, some ten microseconds.
+constexpr int steps_between_looks = 1000;
+
+int is_late(void* deadline) {
+  return std::chrono::steady_clock::now() >= *static_cast<const Instant*>(deadline) ? 1 : 0;
 }
 
 }  // namespace
@@ -71,20 +80,51 @@ bool Statement::is_null(int column) const {
   return sqlite3_column_type(statement_, column) == SQLITE_NULL;
 }
 
-absl::StatusOr<Database> Database::open(const std::string& path, uint32_t busy_ms) {
+int Statement::columns() const {
+  return sqlite3_column_count(statement_);
+}
+
+std::string Statement::column_name(int column) const {
+  const char* name = sqlite3_column_name(statement_, column);
+  return name != nullptr ? name : "";
+}
+
+int Statement::parameters() const {
+  return sqlite3_bind_parameter_count(statement_);
+}
+
+absl::StatusOr<Database> Database::open_as(const std::string& path, int flags) {
   Database database;
   // Each connection has one user at a time, so SQLite's own locks around it would only cost.
-  const int code =
-      sqlite3_open_v2(path.c_str(), &database.database_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
+  const int code = sqlite3_open_v2(path.c_str(), &database.database_, flags | SQLITE_OPEN_NOMUTEX, nullptr);
   if (code != SQLITE_OK) return failure(database.database_, code);
-  sqlite3_busy_timeout(database.database_, static_cast<int>(busy_ms));
   return database;
 }
 
-Database::Database(Database&& other) noexcept : database_(std::exchange(other.database_, nullptr)) {}
+absl::StatusOr<Database> Database::open(const std::string& path, uint32_t busy_ms) {
+  absl::StatusOr<Database> database = open_as(path, SQLITE_OPEN_READWRITE);
+  if (database.ok()) sqlite3_busy_timeout(database->database_, static_cast<int>(busy_ms));
+  return database;
+}
+
+absl::StatusOr<Database> Database::open_to_read(const std::string& path) {
+  return open_as(path, SQLITE_OPEN_READONLY);
+}
+
+void Database::set_deadline(Instant deadline) {
+  const auto left = std::chrono::ceil<Duration>(deadline - std::chrono::steady_clock::now()).count();
+  sqlite3_busy_timeout(database_, static_cast<int>(std::clamp<int64_t>(left, 1, 60'000)));
+  if (deadline_ == nullptr) deadline_ = std::make_unique<Instant>();
+  *deadline_ = deadline;
+  sqlite3_progress_handler(database_, steps_between_looks, is_late, deadline_.get());
+}
+
+Database::Database(Database&& other) noexcept
+    : database_(std::exchange(other.database_, nullptr)), deadline_(std::move(other.deadline_)) {}
 
 Database& Database::operator=(Database&& other) noexcept {
   std::swap(database_, other.database_);
+  std::swap(deadline_, other.deadline_);
   return *this;
 }
 

@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/clock.h"
 
 struct sqlite3;
 struct sqlite3_stmt;
@@ -38,6 +39,10 @@ class Statement {
   std::string_view text(int column) const;
   int64_t number(int column) const;
   bool is_null(int column) const;
+  // Known as soon as it is prepared; 0: it gives no rows.
+  int columns() const;
+  std::string column_name(int column) const;
+  int parameters() const;
 
  private:
   friend class Database;
@@ -51,6 +56,8 @@ class Database {
  public:
   // Opens an existing file. `busy_ms`: how long to wait for another program's lock before giving up.
   static absl::StatusOr<Database> open(const std::string& path, uint32_t busy_ms);
+  // The same for a file that others write.
+  static absl::StatusOr<Database> open_to_read(const std::string& path);
   Database(Database&&) noexcept;
   Database& operator=(Database&&) noexcept;
   ~Database();
@@ -64,11 +71,15 @@ class Database {
   int64_t changed() const;
   // The file could only be opened for reading.
   bool read_only() const;
+  // Statements that are not done by then fail with a DeadlineExceededError, and locks are waited for no longer.
+  void set_deadline(Instant deadline);
 
  private:
   Database() = default;
+  static absl::StatusOr<Database> open_as(const std::string& path, int flags);
 
   sqlite3* database_ = nullptr;
+  std::unique_ptr<Instant> deadline_;  // the library keeps its address
 };
 
 }  // namespace postern::helper

@@ -20,6 +20,9 @@ def wait_until(holds, what):
             raise AssertionError(f"waited in vain: {what}")
         time.sleep(0.01)
 
+# For tests that are about something else than guessing, and guess a lot.
+NO_GUESSING = '[guessing]\nallow_nets = ["0.0.0.0/0", "::/0"]\n'
+
 
 class Helper:
     """A helper process that serves `socket`; stopped by its own process number."""

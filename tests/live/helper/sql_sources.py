@@ -14,7 +14,7 @@ import tempfile
 import threading
 import unittest
 
-from conversation import PATIENCE_S, HelperTest, question, wait_until
+from conversation import NO_GUESSING, PATIENCE_S, HelperTest, question, wait_until
 
 SECRET = "s3cret ' \" \\ pässwörd"
 REJECT = {"result": ["reject"], "reason": ["credentials"]}
@@ -127,7 +127,7 @@ class SqlTest(HelperTest):
     def configure(self, settings=None, query=QUERY, more="", timeout="1s"):
         self.config = self.folder / "postern-auth.toml"
         self.config.write_text(
-            f'socket = "{self.folder}/auth.sock"\nreject_delay = "0s"\n[[source]]\n'
+            f'socket = "{self.folder}/auth.sock"\nreject_delay = "0s"\n{NO_GUESSING}[[source]]\n'
             f'{settings or self.server.settings(self.folder)}\ntimeout = "{timeout}"\nretry_after = "0s"\n'
             f"query = '''{query}'''\n{more}")
 

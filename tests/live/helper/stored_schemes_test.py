@@ -8,7 +8,7 @@ import subprocess
 import sys
 import unittest
 
-from conversation import PATIENCE_S, HelperTest
+from conversation import NO_GUESSING, PATIENCE_S, HelperTest
 
 POSTERN_AUTH = None
 SECRET = "s3cret & pässwörd"
@@ -35,8 +35,7 @@ class Schemes(HelperTest):
     def serve(self, source, top=""):
         config = self.folder / "postern-auth.toml"
         config.write_text(f'socket = "{self.folder}/auth.sock"\nreject_delay = "0s"\n{top}'
-                          f'[[source]]\n{source}\npool = "p"\n'
-                          '[guessing]\nallow_nets = ["0.0.0.0/0"]\n')
+                          f'[[source]]\n{source}\npool = "p"\n{NO_GUESSING}')
         return self.start([POSTERN_AUTH, "-c", str(config)])
 
     def serve_users(self, hashes, top=""):

@@ -48,15 +48,15 @@ bool Link::send(std::string_view bytes) {
 }
 
 std::optional<Secret> Link::next_line() {
+  return next_line(patience_);
+}
+
+std::optional<Secret> Link::next_line(Duration patience) {
   while (true) {
     if (const std::optional<std::string_view> line = input_.next()) return Secret(*line);
     if (input_.overflowed()) ended_ = true;
-    if (ended_ || !wait(false, patience_)) return std::nullopt;
+    if (ended_ || !wait(false, patience)) return std::nullopt;
   }
-}
-
-bool Link::stays_quiet(Duration span) {
-  return !wait(false, span) && !ended_;
 }
 
 void Link::close() {

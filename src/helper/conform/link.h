@@ -28,8 +28,7 @@ class Link {
   bool send(std::string_view bytes);
   // The next line without its LF; nullopt if none comes: see why().
   [[nodiscard]] std::optional<Secret> next_line();
-  // True if for so long nothing comes that was not there before.
-  bool stays_quiet(Duration span);
+  [[nodiscard]] std::optional<Secret> next_line(Duration patience);
   void close();
 
   bool has_ended() const { return ended_; }

@@ -130,14 +130,29 @@ std::optional<auth::HeardAnswer> Talk::hear() {
 
 std::optional<auth::Heard> Talk::next() {
   while (std::optional<Secret> line = link_.next_line()) {
-    auth::Heard heard = auth::read_line(line->reveal());
-    note(line->reveal(), heard);
-    if (has_raw_octets(line->reveal())) finding_.fail("it sent octets that must be written as %XX");
-    const bool is_passing =
-        std::holds_alternative<auth::HeardInvalidate>(heard) || std::holds_alternative<auth::HeardNothing>(heard);
-    if (!is_passing) return heard;
+    if (std::optional<auth::Heard> heard = take(*line)) return heard;
   }
   return std::nullopt;
+}
+
+bool Talk::hears_nothing(Duration span) {
+  const Instant end = std::chrono::steady_clock::now() + span;
+  while (true) {
+    const auto left = std::chrono::duration_cast<Duration>(end - std::chrono::steady_clock::now());
+    const std::optional<Secret> line = link_.next_line(std::max(left, Duration(0)));
+    if (!line) return !link_.has_ended();
+    if (take(*line)) return false;
+  }
+}
+
+// Nothing: a line that may come at any time and answers nothing.
+std::optional<auth::Heard> Talk::take(const Secret& line) {
+  auth::Heard heard = auth::read_line(line.reveal());
+  note(line.reveal(), heard);
+  if (has_raw_octets(line.reveal())) finding_.fail("it sent octets that must be written as %XX");
+  const bool is_passing =
+      std::holds_alternative<auth::HeardInvalidate>(heard) || std::holds_alternative<auth::HeardNothing>(heard);
+  return is_passing ? std::nullopt : std::optional<auth::Heard>(std::move(heard));
 }
 
 void Talk::note(std::string_view line, const auth::Heard& heard) {

@@ -61,6 +61,8 @@ class Talk {
   std::optional<uint64_t> put(const auth::Question& question);
   // Reads until an id that is due is answered; nothing if no answer comes, which is a fault.
   std::optional<auth::HeardAnswer> hear();
+  // True if for so long no line comes but such as may come at any time.
+  bool hears_nothing(Duration span);
   // put() and hear() in one.
   std::optional<auth::HeardAnswer> ask(const auth::Question& question);
   // Asks for nobody: the connection must still be served, and nothing may be left over of what was asked before.
@@ -75,6 +77,7 @@ class Talk {
  private:
   // The next line that is no invalidation; nothing at the end or in silence.
   std::optional<auth::Heard> next();
+  std::optional<auth::Heard> take(const Secret& line);
   void end_usual();
   void note(std::string_view line, const auth::Heard& heard);
   bool shows_secret(const auth::Form& form) const;

@@ -255,7 +255,7 @@ TEST_F(GuessingTest, WhatIsOlderThanTheWindowIsForgotten) {
   EXPECT_EQ(asks(guessing, "joe", "192.0.2.1"), "go");
 }
 
-TEST_F(GuessingTest, AMillionRandomAttemptsStayWithinTheBoundAndWashNoBlockAway) {
+TEST_F(GuessingTest, RandomAttemptsStayWithinTheBoundAndWashNoBlockAway) {
   GuessingOptions small = options();
   small.entries_max = 5000;
   Guessing guessing = make(std::move(small));
@@ -265,7 +265,8 @@ TEST_F(GuessingTest, AMillionRandomAttemptsStayWithinTheBoundAndWashNoBlockAway)
   Attempt attempt;
   attempt.protocol = "imap";
   attempt.client = Endpoint();
-  for (int i = 0; i < 1000000; ++i) {
+  // Forty times what there is room for.
+  for (int i = 0; i < 200000; ++i) {
     attempt.user = std::to_string(dice());
     attempt.digest = dice();
     attempt.client->v6 = (i & 1) != 0;

@@ -159,6 +159,11 @@ constexpr SourceType types[] = {
        read_password_rules(reader, rules);
        return read_passwd_file(reader);
      }},
+    {"ldap",
+     [](TableReader& reader, SourceRules& rules) -> SourceOptions {
+       read_password_rules(reader, rules);
+       return read_ldap(reader, rules);
+     }},
     {"static",
      [](TableReader& reader, SourceRules& rules) -> SourceOptions {
        StaticOptions options = read_static(reader, rules);
@@ -179,6 +184,9 @@ struct SourceMaker {
   }
   std::unique_ptr<Source> operator()(PasswdFileOptions& options) const {
     return std::make_unique<PasswdFile>(std::move(options));
+  }
+  std::unique_ptr<Source> operator()(LdapOptions& options) const {
+    return std::make_unique<LdapSource>(std::move(options));
   }
   std::unique_ptr<Source> operator()(StaticOptions& options) const {
     return std::make_unique<StaticSource>(std::move(options), "static:" + std::to_string(number));

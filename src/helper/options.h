@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "helper/ldap_source.h"
 #include "helper/names.h"
+#include "helper/pam_source.h"
 #include "helper/passwd_file.h"
 #include "helper/passwords.h"
 #include "helper/sqlite_source.h"
@@ -25,7 +26,7 @@ namespace postern::helper {
 inline constexpr const char* default_file = "/etc/postern/postern-auth.toml";
 
 // One for each type of source; source_types.cc knows them all.
-using SourceOptions = std::variant<SqliteOptions, PasswdFileOptions, LdapOptions, StaticOptions>;
+using SourceOptions = std::variant<SqliteOptions, PasswdFileOptions, LdapOptions, PamOptions, StaticOptions>;
 
 struct SourceSetting {
   SourceOptions options;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The type ldap without a server: how values are escaped, what answers mean, what is wrong with settings.
+// The types ldap and pam without a server: how values are escaped, what answers mean, what is wrong with settings.
 #include <gtest/gtest.h>
 #include <ldap.h>
+#include <security/pam_appl.h>
 
 #include <string>
 #include <utility>
@@ -131,6 +132,31 @@ TEST(Ldap, EachMistakeHasItsSentence) {
   };
   for (const auto& [text, said] : mistakes)
     EXPECT_NE(problems(text).find(said), std::string::npos) << text << "\n" << problems(text);
+}
+
+TEST(Pam, WhatItSays) {
+  const auto meaning = [](int code) {
+    PamAnswer answer;
+    answer.code = code;
+    return meaning_of(answer);
+  };
+  EXPECT_TRUE(std::holds_alternative<Admitted>(meaning(PAM_SUCCESS)));
+  EXPECT_TRUE(std::holds_alternative<UnknownUser>(meaning(PAM_USER_UNKNOWN)));
+  EXPECT_EQ(std::get<Refused>(meaning(PAM_AUTH_ERR)).reason, POSTERN_REASON_CREDENTIALS);
+  EXPECT_EQ(std::get<Refused>(meaning(PAM_PERM_DENIED)).reason, POSTERN_REASON_NOT_ALLOWED);
+  EXPECT_EQ(std::get<Refused>(meaning(PAM_ACCT_EXPIRED)).reason, POSTERN_REASON_DISABLED);
+  for (int code = 0; code < 40; ++code) {
+    const bool is_known = code == PAM_SUCCESS || code == PAM_USER_UNKNOWN || code == PAM_AUTH_ERR ||
+                          code == PAM_PERM_DENIED || code == PAM_ACCT_EXPIRED || code == PAM_AUTHTOK_EXPIRED ||
+                          code == PAM_NEW_AUTHTOK_REQD;
+    EXPECT_NE(std::holds_alternative<SourceFailure>(meaning(code)), is_known) << code;
+  }
+}
+
+TEST(Pam, EachMistakeHasItsSentence) {
+  EXPECT_EQ(problems("type = \"pam\"\nservice = \"mail\"\nservice_folder = \"/etc/postern/pam.d\"\n"), "");
+  EXPECT_NE(problems("type = \"pam\"\nservice = \"../x\"\n").find("it is a file's name alone"), std::string::npos);
+  EXPECT_NE(problems("type = \"pam\"\nrole = \"route\"\n").find("PAM knows no routes"), std::string::npos);
 }
 
 }  // namespace

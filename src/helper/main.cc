@@ -15,6 +15,7 @@
 #include "helper/conform/conform.h"
 #include "helper/daemon.h"
 #include "helper/options.h"
+#include "helper/pam_worker.h"
 
 namespace postern::helper {
 namespace {
@@ -156,6 +157,7 @@ ExitStatus run(int count, char** words) {
   const std::string_view first = count > 1 ? words[1] : "";
   if (first == "--help" || first == "-h") return printf("%s", usage) > 0 ? 0 : 1;
   if (first == "--version") return printf("postern-auth %s\n", POSTERN_VERSION) > 0 ? 0 : 1;
+  if (first == pam_worker_word && count == 4) return run_pam_worker(words[2], words[3]);
   Arguments arguments;
   if (const std::string wrong = take_all(count, words, arguments); !wrong.empty()) {
     fail(wrong);

@@ -14,7 +14,9 @@
 
 #include "base/clock.h"
 #include "helper/guessing/options.h"
+#include "helper/ldap_source.h"
 #include "helper/names.h"
+#include "helper/pam_source.h"
 #include "helper/passwd_file.h"
 #include "helper/passwords.h"
 #include "helper/sql_source.h"
@@ -26,7 +28,8 @@ namespace postern::helper {
 inline constexpr const char* default_file = "/etc/postern/postern-auth.toml";
 
 // One for each type of source; source_types.cc knows them all.
-using SourceOptions = std::variant<SqliteOptions, PasswdFileOptions, StaticOptions, SqlOptions>;
+using SourceOptions =
+    std::variant<SqliteOptions, PasswdFileOptions, StaticOptions, SqlOptions, LdapOptions, PamOptions>;
 
 struct SourceSetting {
   SourceOptions options;

@@ -176,6 +176,12 @@ constexpr SourceType types[] = {
        read_password_rules(reader, rules);
        return read_passwd_file(reader);
      }},
+    {"ldap",
+     [](TableReader& reader, SourceRules& rules) -> SourceOptions {
+       read_password_rules(reader, rules);
+       return read_ldap(reader, rules);
+     }},
+    {"pam", [](TableReader& reader, SourceRules& rules) -> SourceOptions { return read_pam(reader, rules); }},
     {"static",
      [](TableReader& reader, SourceRules& rules) -> SourceOptions {
        StaticOptions options = read_static(reader, rules);
@@ -199,6 +205,12 @@ struct SourceMaker {
   }
   std::unique_ptr<Source> operator()(SqlOptions& options) const {
     return std::make_unique<SqlSource>(std::move(options));
+  }
+  std::unique_ptr<Source> operator()(LdapOptions& options) const {
+    return std::make_unique<LdapSource>(std::move(options));
+  }
+  std::unique_ptr<Source> operator()(PamOptions& options) const {
+    return std::make_unique<PamSource>(std::move(options));
   }
   std::unique_ptr<Source> operator()(StaticOptions& options) const {
     return std::make_unique<StaticSource>(std::move(options), "static:" + std::to_string(number));

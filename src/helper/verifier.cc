@@ -108,7 +108,7 @@ Decision Verifier::verify(const postern_question& question, std::vector<Step>* s
   way.note_name();
   Decision decision = ask_chain(way, [this](Way& on, Lookup lookup) { return judge(on, std::move(lookup)); });
   if (decision.result == POSTERN_OK) return add_route(way, std::move(decision));
-  if (decision.result == POSTERN_REJECT && !way.hashed && !has_token) passwords_.verify_nobody(view(question.password));
+  if (decision.result == POSTERN_REJECT && !way.hashed && !has_token) hash_for_nobody(question);
   return decision;
 }
 
@@ -148,8 +148,15 @@ Decision Verifier::route_of(const postern_question& question, const std::string&
 }
 
 Decision Verifier::no_such_user(const postern_question& question, std::string why) {
-  passwords_.verify_nobody(view(question.password));
+  hash_for_nobody(question);
   return reject(POSTERN_REASON_CREDENTIALS, std::move(why));
+}
+
+// One of yescrypt takes 16 MiB, so these are counted with the others.
+void Verifier::hash_for_nobody(const postern_question& question) {
+  hashing_.acquire();
+  passwords_.verify_nobody(view(question.password));
+  hashing_.release();
 }
 
 // The first yes, else what weighs most of all that was said: a failure more than a no, and a no more than silence.

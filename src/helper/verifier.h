@@ -75,6 +75,7 @@ class Verifier {
   Decision add_route(Way& way, Decision decision);
   Decision external(const postern_question& question, std::vector<Step>* steps);
   Decision route_of(const postern_question& question, const std::string& name, std::vector<Step>* steps);
+  void hash_for_nobody(const postern_question& question);
   Decision no_such_user(const postern_question& question, std::string why);
 
   std::vector<std::unique_ptr<Source>> sources_;

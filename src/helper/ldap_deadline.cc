@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "helper/ldap_deadline.h"
+
+#include <errno.h>
+#include <poll.h>
+
+#include <algorithm>
+
+namespace postern::helper {
+namespace {
+
+// Above the socket, below TLS.
+constexpr int level = (LBER_SBIOD_LEVEL_PROVIDER + LBER_SBIOD_LEVEL_TRANSPORT) / 2;
+
+int keep(Sockbuf_IO_Desc* layer, void* deadline) {
+  layer->sbiod_pvt = deadline;
+  return 0;
+}
+
+int pass_on(Sockbuf_IO_Desc* layer, int option, void* value) {
+  return LBER_SBIOD_CTRL_NEXT(layer, option, value);
+}
+
+ber_slen_t read_layer(Sockbuf_IO_Desc* layer, void* into, ber_len_t size) {
+  return static_cast<LdapDeadline*>(layer->sbiod_pvt)->read(layer, into, size);
+}
+
+ber_slen_t write_layer(Sockbuf_IO_Desc* layer, void* from, ber_len_t size) {
+  return static_cast<LdapDeadline*>(layer->sbiod_pvt)->write(layer, from, size);
+}
+
+Sockbuf_IO layer_functions{keep, nullptr, pass_on, read_layer, write_layer, nullptr};
+
+int connected(LDAP*, Sockbuf* socket, LDAPURLDesc*, sockaddr*, ldap_conncb* self) {
+  return ber_sockbuf_add_io(socket, &layer_functions, level, self->lc_arg);
+}
+
+void disconnected(LDAP*, Sockbuf*, ldap_conncb*) {}
+
+}  // namespace
+
+LdapDeadline::LdapDeadline() : callbacks_{connected, disconnected, this} {}
+
+int LdapDeadline::attach(LDAP* handle) {
+  return ldap_set_option(handle, LDAP_OPT_CONNECT_CB, &callbacks_);
+}
+
+ber_slen_t LdapDeadline::read(Sockbuf_IO_Desc* layer, void* into, ber_len_t size) const {
+  return wait(layer, POLLIN) ? LBER_SBIOD_READ_NEXT(layer, into, size) : -1;
+}
+
+ber_slen_t LdapDeadline::write(Sockbuf_IO_Desc* layer, void* from, ber_len_t size) const {
+  return wait(layer, POLLOUT) ? LBER_SBIOD_WRITE_NEXT(layer, from, size) : -1;
+}
+
+bool LdapDeadline::wait(Sockbuf_IO_Desc* layer, short events) const {
+  pollfd waiting{-1, events, 0};
+  if (ber_sockbuf_ctrl(layer->sbiod_sb, LBER_SB_OPT_GET_FD, &waiting.fd) < 0) return true;
+  while (true) {
+    const auto left = std::chrono::ceil<Duration>(deadline_ - std::chrono::steady_clock::now()).count();
+    const int ready = poll(&waiting, 1, static_cast<int>(std::max<int64_t>(left, 0)));
+    if (ready > 0) return true;
+    if (ready < 0 && errno == EINTR) continue;
+    // Not "try again", which libldap would.
+    errno = ETIMEDOUT;
+    return false;
+  }
+}
+
+}  // namespace postern::helper

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "helper/http_source.h"
 #include "helper/names.h"
 #include "helper/passwd_file.h"
 #include "helper/passwords.h"
@@ -24,7 +25,7 @@ namespace postern::helper {
 inline constexpr const char* default_file = "/etc/postern/postern-auth.toml";
 
 // One for each type of source; source_types.cc knows them all.
-using SourceOptions = std::variant<SqliteOptions, PasswdFileOptions, StaticOptions>;
+using SourceOptions = std::variant<SqliteOptions, PasswdFileOptions, StaticOptions, HttpOptions>;
 
 struct SourceSetting {
   SourceOptions options;

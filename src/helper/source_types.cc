@@ -159,6 +159,7 @@ constexpr SourceType types[] = {
        read_password_rules(reader, rules);
        return read_passwd_file(reader);
      }},
+    {"http", [](TableReader& reader, SourceRules& rules) -> SourceOptions { return read_http(reader, rules); }},
     {"static",
      [](TableReader& reader, SourceRules& rules) -> SourceOptions {
        StaticOptions options = read_static(reader, rules);
@@ -179,6 +180,9 @@ struct SourceMaker {
   }
   std::unique_ptr<Source> operator()(PasswdFileOptions& options) const {
     return std::make_unique<PasswdFile>(std::move(options));
+  }
+  std::unique_ptr<Source> operator()(HttpOptions& options) const {
+    return std::make_unique<HttpSource>(std::move(options));
   }
   std::unique_ptr<Source> operator()(StaticOptions& options) const {
     return std::make_unique<StaticSource>(std::move(options), "static:" + std::to_string(number));

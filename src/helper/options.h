@@ -13,7 +13,9 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "helper/dovecot_source.h"
 #include "helper/http_source.h"
+#include "helper/login_source.h"
 #include "helper/names.h"
 #include "helper/passwd_file.h"
 #include "helper/passwords.h"
@@ -25,7 +27,8 @@ namespace postern::helper {
 inline constexpr const char* default_file = "/etc/postern/postern-auth.toml";
 
 // One for each type of source; source_types.cc knows them all.
-using SourceOptions = std::variant<SqliteOptions, PasswdFileOptions, StaticOptions, HttpOptions>;
+using SourceOptions =
+    std::variant<SqliteOptions, PasswdFileOptions, StaticOptions, HttpOptions, DovecotOptions, LoginOptions>;
 
 struct SourceSetting {
   SourceOptions options;

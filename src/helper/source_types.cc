@@ -160,6 +160,8 @@ constexpr SourceType types[] = {
        return read_passwd_file(reader);
      }},
     {"http", [](TableReader& reader, SourceRules& rules) -> SourceOptions { return read_http(reader, rules); }},
+    {"dovecot", [](TableReader& reader, SourceRules& rules) -> SourceOptions { return read_dovecot(reader, rules); }},
+    {"login", [](TableReader& reader, SourceRules& rules) -> SourceOptions { return read_login(reader, rules); }},
     {"static",
      [](TableReader& reader, SourceRules& rules) -> SourceOptions {
        StaticOptions options = read_static(reader, rules);
@@ -183,6 +185,12 @@ struct SourceMaker {
   }
   std::unique_ptr<Source> operator()(HttpOptions& options) const {
     return std::make_unique<HttpSource>(std::move(options));
+  }
+  std::unique_ptr<Source> operator()(DovecotOptions& options) const {
+    return std::make_unique<DovecotSource>(std::move(options));
+  }
+  std::unique_ptr<Source> operator()(LoginOptions& options) const {
+    return std::make_unique<LoginSource>(std::move(options));
   }
   std::unique_ptr<Source> operator()(StaticOptions& options) const {
     return std::make_unique<StaticSource>(std::move(options), "static:" + std::to_string(number));

@@ -5,11 +5,11 @@ import base64
 import re
 import socket
 import ssl
-import subprocess
 import threading
 
 import sources
 from auth_http_daemon import RIGHT, AuthHttpDaemon
+from certificates import make_certificate
 from conversation import PATIENCE_S, question
 from sources import HOSTILE, REJECT, Server, SourceTest, free_ports, is_open
 
@@ -190,16 +190,6 @@ class Source(HttpTest):
         self.assertIn("tls_ca", said)
         _, gate = self.serve(source + f'tls_ca = "{self.folder}/localhost.crt"\n')
         self.assertEqual(gate.ask(JOE, RIGHT), self.route())
-
-
-def make_certificate(folder):
-    """A server's TLS context for `localhost`, signed by itself."""
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", f"{folder}/localhost.key",
-                    "-out", f"{folder}/localhost.crt"], check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(f"{folder}/localhost.crt", f"{folder}/localhost.key")
-    return context
 
 
 class Relay(threading.Thread):

@@ -11,7 +11,7 @@ import unittest
 from conversation import PATIENCE_S, HelperTest, wait_until
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "gate"))
-from programs import free_ports  # noqa: E402,F401 (found beside the gate's tests)
+from programs import Dovecot, free_ports  # noqa: E402,F401 (found beside the tests of the gate)
 
 REJECT = {"result": ["reject"], "reason": ["credentials"]}
 HOSTILE = ["' OR 1=1 --", '"\\', "*)(uid=*", "a\nb", "a\r\nAuth-Status: OK\r\n\r\n", "nul\0nul", "%00%0a", "\udcff\udcfe", "x" * 5000,

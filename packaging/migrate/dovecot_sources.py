@@ -2,6 +2,7 @@
 """Dovecot's passdbs and their extra fields as [[source]]s of postern-auth.toml."""
 
 import re
+import shlex
 
 import migrate
 from dovecot_query import HARMLESS, Query
@@ -229,8 +230,27 @@ class Passdbs:
         text, checked_at_back, brings_password = Query(query, DRIVERS[driver], self.report).converted()
         if checked_at_back and (brings_password or {"back_password", "master_user"} & set(route)):
             return self.remark_open_door(node, "an SQL passdb")
-        self.document.secret |= "password" in connection.lower()
-        return self.source(DRIVERS[driver], {"connection": connection, "password_query": text, "check": "back" if checked_at_back else None, **route})
+        return self.source(DRIVERS[driver], {**self.database(DRIVERS[driver], connection), "query": text, "check": "back" if checked_at_back else None, **route})
+
+    def database(self, kind, connection):
+        """Where it is, from libpq's `host=... dbname=...`, which Dovecot uses for all of them; the password goes into a file."""
+        said = dict(word.partition("=")[::2] for word in shlex.split(connection) if "=" in word)
+        password = said.pop("password", None)
+        if kind == "postgresql":
+            written = {"connection": " ".join(f"{name}={self.connection_value(value)}" for name, value in said.items())}
+        else:
+            host = said.get("host", "localhost")
+            written = {"socket" if host.startswith("/") else "host": host, "port": int(said["port"]) if said.get("port", "").isdigit() else None,
+                       "database": said.get("dbname"), "user": said.get("user")}
+        if password:
+            written["password_file"] = self.password_file(f"{kind}-password", password)
+        return {name: value for name, value in written.items() if value}
+
+    def password_file(self, name, password):
+        """A file beside the configuration; its path once it is in place."""
+        name += f"-{len(self.more) + 1}" if self.more else ""
+        self.more.append(PasswordFile(name, password))
+        return f"/etc/postern/{name}"
 
     def connection(self, driver):
         """2.4's block `mysql localhost { user = ... }` as one line."""
@@ -255,21 +275,27 @@ class Passdbs:
             return None
         around = own if settings.text("args") else self.settings
         uri = around.text("uris", "ldap_uris") or " ".join(f"ldap://{host}" for host in around.text("hosts").split())
-        written = {"uri": uri, "base": self.expanded(own.first("base") or around.first("ldap_base"), "base"),
+        uris = uri.split()
+        written = {"uri": uris if len(uris) > 1 else uri, "base": self.expanded(own.first("base") or around.first("ldap_base"), "base"),
                    "filter": self.expanded(own.first("pass_filter", "filter"), "filter", "%"), "bind_dn": around.text("dn", "ldap_auth_dn") or None,
                    "user_dn": self.expanded(own.first("auth_bind_userdn", "bind_userdn"), "user_dn", "%")}
         self.ldap_remarks(node, own, around)
         secret = around.first("dnpass", "ldap_auth_dn_password")
-        if secret is not None and secret.value:
-            name = "ldap-bind-password" + (f"-{len(self.more) + 1}" if self.more else "")
-            written["bind_password_file"] = f"/etc/postern/{name}"
+        if written["user_dn"]:
+            # Nobody is searched for then, and nobody has to search.
+            written = {name: written[name] for name in ("uri", "user_dn")}
+            secret = None
+        # Dovecot says what its directory's connections are; Postern wants it said where passwords would go in clear.
+        if any(one.startswith("ldap://") for one in uris):
+            written["start_tls"] = around.yes("tls", "ldap_starttls")
         if secret is not None and secret.value and secret.value != HIDDEN:
-            self.more.append(PasswordFile(name, secret.value))
+            written["bind_password_file"] = self.password_file("ldap-bind-password", secret.value)
         elif secret is not None and secret.value:
+            written["bind_password_file"] = "/etc/postern/ldap-bind-password"
             self.report.remark(secret.place, "the password of bind_dn", "doveconf has hidden it", "Write it into /etc/postern/ldap-bind-password, of mode 0600, or run `doveconf -nP`")
         if not uri:
             return self.report.remark(node.place, "an LDAP passdb", "it names no server", 'Write a [[source]] of type = "ldap"')
-        return self.source("ldap", {**{key: value for key, value in written.items() if value}, **self.route(self.ldap_fields(node, settings, own), everybody=self.alone)})
+        return self.source("ldap", {**{key: value for key, value in written.items() if value not in (None, "", [])}, **self.route(self.ldap_fields(node, settings, own), everybody=self.alone)})
 
     def expanded(self, node, name, mark="%"):
         if node is None or not node.value:
@@ -299,7 +325,7 @@ class Passdbs:
     def ldap_remarks(self, node, own, around):
         if not own.yes("auth_bind", "bind"):
             self.report.remark(node.place, "an LDAP passdb without auth_bind", "Dovecot read the hash out of the directory; the source logs in there as the user", "See the type ldap in postern-auth.toml(5)")
-        for name, why in (("tls", "STARTTLS to the directory"), ("ldap_starttls", "STARTTLS to the directory"), ("sasl_bind", "a SASL bind"), ("scope", "a scope"), ("ldap_scope", "a scope")):
+        for name, why in (("sasl_bind", "a SASL bind"), ("scope", "a scope"), ("ldap_scope", "a scope")):
             found = around.first(name) or own.first(name)
             if found and found.value not in ("no", "", "subtree"):
                 self.report.remark(found.place, name_of(name), f"{why} is not carried over", "See the type ldap in postern-auth.toml(5), or write ldaps:// in uri")

@@ -263,6 +263,8 @@ ExitStatus run_check(const Arguments& arguments) {
   for (const auto& source : make_sources(std::move(read.options.sources))) {
     const absl::Status checked = source->check();
     if (!checked.ok()) status = fail(source->title() + ": " + text_of(checked));
+    for (const std::string& sentence : source->advice())
+      fail("warning: " + source->title() + ": " + sentence);
   }
   if (status == done) printf("%s: good.\n", file.c_str());
   return status;

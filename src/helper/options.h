@@ -13,8 +13,11 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "helper/dovecot_source.h"
 #include "helper/guessing/options.h"
+#include "helper/http_source.h"
 #include "helper/ldap_source.h"
+#include "helper/login_source.h"
 #include "helper/names.h"
 #include "helper/pam_source.h"
 #include "helper/passwd_file.h"
@@ -28,8 +31,8 @@ namespace postern::helper {
 inline constexpr const char* default_file = "/etc/postern/postern-auth.toml";
 
 // One for each type of source; source_types.cc knows them all.
-using SourceOptions =
-    std::variant<SqliteOptions, PasswdFileOptions, StaticOptions, SqlOptions, LdapOptions, PamOptions>;
+using SourceOptions = std::variant<SqliteOptions, PasswdFileOptions, StaticOptions, SqlOptions, LdapOptions, PamOptions,
+                                   HttpOptions, DovecotOptions, LoginOptions>;
 
 struct SourceSetting {
   SourceOptions options;

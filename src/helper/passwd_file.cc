@@ -8,10 +8,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "auth/secret_buffer.h"
+#include "helper/dovecot_fields.h"
 #include "helper/names.h"
 
 namespace postern::helper {
@@ -28,92 +28,6 @@ std::string_view cut(std::string_view& text, char separator) {
   const std::string_view piece = text.substr(0, text.find(separator));
   text.remove_prefix(std::min(text.size(), piece.size() + 1));
   return piece;
-}
-
-// Extra fields of Dovecot that change neither who gets in nor where to.
-constexpr std::string_view harmless[] = {"proxy",
-                                         "proxy_maybe",
-                                         "proxy_timeout",
-                                         "proxy_nopipelining",
-                                         "proxy_not_trusted",
-                                         "proxy_no_multiplex",
-                                         "proxy_refresh",
-                                         "proxy_always",
-                                         "nodelay",
-                                         "reason",
-                                         "code"};
-constexpr std::string_view harmless_prefixes[] = {"userdb_", "forward_", "event_", "proxy_host_", "proxy_redirect_"};
-
-bool is_harmless(std::string_view key) {
-  return std::find(std::begin(harmless), std::end(harmless), key) != std::end(harmless) ||
-         std::any_of(std::begin(harmless_prefixes), std::end(harmless_prefixes),
-                     [&](std::string_view prefix) { return key.starts_with(prefix); });
-}
-
-// Dovecot's words that need one another; put together when all fields are read.
-struct DovecotFields {
-  std::string_view host, hostip, port, user, destuser, pass;
-
-  // False: the field is none of these.
-  bool take(std::string_view key, std::string_view value) {
-    const std::pair<std::string_view, std::string_view*> places[] = {{"host", &host},         {"hostip", &hostip},
-                                                                     {"port", &port},         {"user", &user},
-                                                                     {"destuser", &destuser}, {"pass", &pass}};
-    for (const auto& [word, place] : places) {
-      if (word != key) continue;
-      *place = value;
-      return true;
-    }
-    return false;
-  }
-};
-
-// Dovecot's other words for attributes of ours.
-struct Synonym {
-  std::string_view key, attribute;
-};
-constexpr Synonym synonyms[] = {{"master", "master_user"}, {"proxy_mech", "mechanism"}};
-
-absl::Status broken(std::string_view key, std::string_view what) {
-  return absl::InvalidArgumentError("the extra field " + std::string(key) + " " + std::string(what));
-}
-
-absl::Status read_field(std::string_view field, Entry& entry, DovecotFields& dovecot) {
-  std::string_view value = field;
-  std::string_view key = cut(value, '=');
-  if (dovecot.take(key, value) || is_harmless(key)) return absl::OkStatus();
-  if (key == "disabled" || key == "nologin") {
-    entry.disabled = value != "no";
-    return absl::OkStatus();
-  }
-  if (key == "ssl" || key == "starttls") {
-    // any-cert, "do not look at the certificate", is more than a gate should promise: it looks.
-    if (value != "no") entry.route.tls = key == "ssl" ? POSTERN_TLS_IMPLICIT : POSTERN_TLS_STARTTLS;
-    return absl::OkStatus();
-  }
-  for (const Synonym& synonym : synonyms) {
-    if (synonym.key == key) key = synonym.attribute;
-  }
-  const absl::Status status = set_attribute(entry.route, key, value);
-  if (absl::IsNotFound(status)) return broken(key, "is not known");
-  return status.ok() ? status : broken(key, std::string_view(status.message().data(), status.message().size()));
-}
-
-absl::Status finish_dovecot(const DovecotFields& dovecot, Route& route) {
-  // `hostip` is the address of a `host` that is a name.
-  std::string back(!dovecot.hostip.empty() ? dovecot.hostip : dovecot.host);
-  if (!back.empty()) {
-    if (!dovecot.port.empty()) {
-      const std::optional<Endpoint> bare = Endpoint::parse(back, 1);
-      back = (bare && bare->v6 ? "[" + bare->address_text() + "]" : back) + ":" + std::string(dovecot.port);
-    }
-    const absl::Status status = set_attribute(route, "back", back);
-    if (!status.ok()) return broken("host", "or hostip or port is no address");
-  }
-  const std::string_view user = !dovecot.destuser.empty() ? dovecot.destuser : dovecot.user;
-  if (!user.empty() && !set_attribute(route, "back_user", user).ok()) return broken("destuser", "is no name");
-  if (dovecot.pass.empty()) return absl::OkStatus();
-  return set_attribute(route, route.master_user.empty() ? "back_password" : "master_password", dovecot.pass);
 }
 
 }  // namespace
@@ -144,9 +58,11 @@ absl::StatusOr<Entry> parse_passwd_line(const PasswdLine& line) {
   while (!rest.empty()) {
     const std::string_view field = cut(rest, ' ');
     if (field.empty()) continue;
-    if (const absl::Status status = read_field(field, entry, dovecot); !status.ok()) return status;
+    std::string_view value = field;
+    const std::string_view key = cut(value, '=');
+    if (const absl::Status status = dovecot.take(key, value, entry); !status.ok()) return status;
   }
-  if (const absl::Status status = finish_dovecot(dovecot, entry.route); !status.ok()) return status;
+  if (const absl::Status status = dovecot.finish(entry.route); !status.ok()) return status;
   if (const absl::Status status = check_route(entry.route); !status.ok()) return status;
   return entry;
 }

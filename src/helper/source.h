@@ -106,6 +106,8 @@ class Source {
   // For --check: reads all that there is, or at least asks for a user. A Status has a sentence, or several with LF
   // between, on what is wrong with it.
   virtual absl::Status check() = 0;
+  // For --check: what works, but should be otherwise. Sentences.
+  virtual std::vector<std::string> advice() const { return {}; }
 
   // Before the first question.
   void set_rules(SourceRules rules);

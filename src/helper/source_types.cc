@@ -182,6 +182,9 @@ constexpr SourceType types[] = {
        return read_ldap(reader, rules);
      }},
     {"pam", [](TableReader& reader, SourceRules& rules) -> SourceOptions { return read_pam(reader, rules); }},
+    {"http", [](TableReader& reader, SourceRules& rules) -> SourceOptions { return read_http(reader, rules); }},
+    {"dovecot", [](TableReader& reader, SourceRules& rules) -> SourceOptions { return read_dovecot(reader, rules); }},
+    {"login", [](TableReader& reader, SourceRules& rules) -> SourceOptions { return read_login(reader, rules); }},
     {"static",
      [](TableReader& reader, SourceRules& rules) -> SourceOptions {
        StaticOptions options = read_static(reader, rules);
@@ -211,6 +214,15 @@ struct SourceMaker {
   }
   std::unique_ptr<Source> operator()(PamOptions& options) const {
     return std::make_unique<PamSource>(std::move(options));
+  }
+  std::unique_ptr<Source> operator()(HttpOptions& options) const {
+    return std::make_unique<HttpSource>(std::move(options));
+  }
+  std::unique_ptr<Source> operator()(DovecotOptions& options) const {
+    return std::make_unique<DovecotSource>(std::move(options));
+  }
+  std::unique_ptr<Source> operator()(LoginOptions& options) const {
+    return std::make_unique<LoginSource>(std::move(options));
   }
   std::unique_ptr<Source> operator()(StaticOptions& options) const {
     return std::make_unique<StaticSource>(std::move(options), "static:" + std::to_string(number));

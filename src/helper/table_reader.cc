@@ -40,7 +40,7 @@ TableReader::TableReader(const Value& table, std::string heading, std::vector<Ta
     : table_(table), heading_(std::move(heading)), problems_(problems) {}
 
 const Value* TableReader::take(std::string_view key) {
-  known_.push_back(key);
+  if (std::find(known_.begin(), known_.end(), key) == known_.end()) known_.push_back(key);
   for (const config::Entry& entry : table_.entries) {
     if (entry.key == key) return &entry.value;
   }

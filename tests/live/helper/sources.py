@@ -49,7 +49,7 @@ class Server:
 class SourceTest(HelperTest):
     def configure(self, sources):
         config = self.folder / "postern-auth.toml"
-        config.write_text(f'socket = "{self.folder}/auth.sock"\nreject_delay = "0s"\n{NO_GUESSING}{sources}')
+        config.write_text(f'socket = "{self.folder}/auth.sock"\nreject_delay = "0s"\n{sources}\n{NO_GUESSING}')
         return config
 
     def serve(self, sources):

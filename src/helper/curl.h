@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Curl: libcurl's transfers for sources of users, without its surprises: no proxy of the environment, no redirect, no
+// other scheme than was configured, no signal, and always a deadline.
+#pragma once
+
+#include <curl/curl.h>
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "auth/secret_buffer.h"
+#include "base/clock.h"
+#include "base/secret.h"
+#include "helper/table_reader.h"
+
+namespace postern::helper {
+
+struct CurlCleanup {
+  void operator()(CURL* curl) const { curl_easy_cleanup(curl); }
+};
+using CurlHandle = std::unique_ptr<CURL, CurlCleanup>;
+
+// Handles, each with its open connections, for one question at a time. The source's turnstile bounds their number.
+class CurlPool {
+ public:
+  // Without options of an earlier transfer; null: the system has no memory.
+  CurlHandle take();
+  // Keeps the connections for the next question.
+  void give_back(CurlHandle handle);
+
+ private:
+  std::mutex lock_;
+  std::vector<CurlHandle> idle_;
+};
+
+// Where a web server is.
+struct WebPlace {
+  std::string url;          // "http://127.0.0.1:8080/auth"
+  std::string unix_socket;  // connect there, whatever the URL's host is; empty: to the host
+  std::string tls_ca;       // the certificates that sign the server's; empty: the system's
+};
+
+// Header lines, in order; overwritten when they die, because some hold passwords.
+class CurlHeaders {
+ public:
+  CurlHeaders() = default;
+  ~CurlHeaders();
+  CurlHeaders(const CurlHeaders&) = delete;
+  CurlHeaders& operator=(const CurlHeaders&) = delete;
+
+  // "Name: value". It must not hold a NUL, CR or LF.
+  void add(std::string_view name, std::string_view value);
+  // The whole line.
+  void add_line(std::string_view line);
+  curl_slist* list() const { return list_; }
+
+ private:
+  curl_slist* list_ = nullptr;
+};
+
+// What every transfer of ours has.
+void set_rules_of_house(CURL* curl, Duration timeout);
+// A request to `place`; http or https.
+void set_web_place(CURL* curl, const WebPlace& place);
+
+struct Transfer {
+  CURLcode code = CURLE_OK;
+  std::string why;  // what went wrong and what to do about it; without secrets
+};
+Transfer transfer(CURL* curl);
+
+// Puts what comes into `body`, at most `size_max` bytes: more is CURLE_WRITE_ERROR.
+struct CurlBody {
+  auth::SecretBuffer bytes;
+  size_t size_max = 0;
+};
+void collect_body(CURL* curl, CurlBody& body);
+
+// The place's URL under `key`. Problems go to the reader.
+void read_url(TableReader& reader, std::string_view key, std::string& url);
+// The URL's host, without brackets; empty: it has none.
+std::string url_host(const std::string& url);
+// Whether what is sent there can be read on a network: no TLS, and not this machine.
+bool goes_in_clear(const WebPlace& place);
+// The same for a host of its own.
+bool is_this_machine(const std::string& host);
+
+}  // namespace postern::helper

@@ -2,7 +2,6 @@
 """Dovecot's passdbs and their extra fields as [[source]]s of postern-auth.toml."""
 
 import re
-import shlex
 
 import migrate
 from dovecot_query import HARMLESS, Query
@@ -234,7 +233,8 @@ class Passdbs:
 
     def database(self, kind, connection):
         """Where it is, from libpq's `host=... dbname=...`, which Dovecot uses for all of them; the password goes into a file."""
-        said = dict(word.partition("=")[::2] for word in shlex.split(connection) if "=" in word)
+        said = {name: re.sub(r"\\(.)", r"\1", value[1:-1] if value.startswith("'") else value)
+                for name, value in re.findall(r"(\w+)\s*=\s*('(?:[^'\\]|\\.)*'|\S+)", connection)}
         password = said.pop("password", None)
         if kind == "postgresql":
             written = {"connection": " ".join(f"{name}={self.connection_value(value)}" for name, value in said.items())}

@@ -46,7 +46,7 @@ CONVERTED = {
     "dovecot-files": ("dovecot", ["doveconf.txt"], 0, []),
 }
 # Files that must be of mode 0600.
-WITH_SECRETS = {"nginx-groupware/postern-auth.toml", "nginx-many/postern-auth.toml", "dovecot-sql/postern-auth.toml", "dovecot-24-sql/postern-auth.toml",
+WITH_SECRETS = {"nginx-groupware/postern-auth.toml", "nginx-many/postern-auth.toml", "dovecot-sql/postgresql-password", "dovecot-sql/mysql-password-2", "dovecot-24-sql/mysql-password",
                 "dovecot-ldap/ldap-bind-password"}
 
 MAIN_FILE = {"nginx": "nginx.conf", "perdition": "perdition.conf", "dovecot": "doveconf.txt"}

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the live tests of helpers share: a helper in a folder of its own, and a gate that talks to it in lines."""
 
+import os
 import pathlib
 import signal
 import socket
@@ -19,6 +20,18 @@ def wait_until(holds, what):
         if time.monotonic() > end:
             raise AssertionError(f"waited in vain: {what}")
         time.sleep(0.01)
+
+def freeze(number):
+    """Stops a process; comes back when all of its threads stand still, which takes a moment on a busy machine."""
+    def stands_still():
+        try:
+            states = [stat.read_text().rpartition(")")[2].split()[0] for stat in pathlib.Path(f"/proc/{number}/task").glob("*/stat")]
+        except OSError:
+            return False  # one has just ended
+        return all(state in "TtZ" for state in states)
+    os.kill(number, signal.SIGSTOP)
+    wait_until(stands_still, f"process {number} to stand still")
+
 
 # For tests that are about something else than guessing, and guess a lot.
 NO_GUESSING = '[guessing]\nallow_nets = ["0.0.0.0/0", "::/0"]\n'

@@ -8,7 +8,7 @@ import signal
 import threading
 
 import sources
-from conversation import question, wait_until
+from conversation import freeze, question, wait_until
 from sources import HOSTILE, REJECT, Dovecot, SourceTest
 
 RIGHT = "s3cret"
@@ -116,7 +116,7 @@ class Source(DovecotTest):
                              '[[source]]\ntype = "static"\nmatch = "*@other.test"\npassword = "{PLAIN}x"\npool = "q"\n')
         wait_until(lambda: gate.ask(JOE, RIGHT)["result"] == ["ok"], "a Dovecot that has started all its processes")
         process = self.dovecot_process()
-        os.kill(process, signal.SIGSTOP)
+        freeze(process)
         self.addCleanup(lambda: os.path.exists(f"/proc/{process}") and os.kill(process, signal.SIGCONT))
         gate.send(question(1, JOE, RIGHT))
         gate.send(question(2, "ann@other.test", "x"))

@@ -7,7 +7,7 @@ import subprocess
 import threading
 
 import sources
-from conversation import PATIENCE_S, question
+from conversation import PATIENCE_S, freeze, question
 from directory import ADMIN, BASE, Directory
 from sources import HOSTILE, REJECT, SourceTest, free_ports
 
@@ -99,7 +99,7 @@ class OverSocket(LdapTest):
         users = 'users = "*@example.test"\ntimeout = "500ms"\nretry_after = "0s"'
         helper, gate = self.serve(self.source(users) + STATIC)
         self.assertEqual(gate.ask("joe@example.test", SECRET)["result"], ["ok"])
-        self.directory.server.hear(signal.SIGSTOP)
+        freeze(self.directory.server.process.pid)
         gate.send(question(1, "joe@example.test", SECRET) + question(2, "joe@example.test", "wrong"))
         # Whoever asks later is answered sooner.
         self.assertEqual(gate.ask("any@static.test", "right", number=3)["pool"], ["static"])

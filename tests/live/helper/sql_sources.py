@@ -14,7 +14,7 @@ import tempfile
 import threading
 import unittest
 
-from conversation import NO_GUESSING, PATIENCE_S, HelperTest, question, wait_until
+from conversation import NO_GUESSING, PATIENCE_S, HelperTest, freeze, question, wait_until
 
 SECRET = "s3cret ' \" \\ pässwörd"
 REJECT = {"result": ["reject"], "reason": ["credentials"]}
@@ -94,7 +94,7 @@ class Server:
     def freeze(self):
         self.frozen = self.family()
         for number in self.frozen:
-            os.kill(number, signal.SIGSTOP)
+            freeze(number)
 
     def thaw(self):
         for number in self.frozen:

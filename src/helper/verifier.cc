@@ -237,9 +237,13 @@ Decision Verifier::judge_entries(Way& way, Entries entries) {
   return last;
 }
 
-// Where a better hash of the password that was typed is wanted and can be kept.
+// Where a better hash of the password that was typed is wanted and can be kept. Who only asks what would happen, step by
+// step, changes nothing.
 void Verifier::renew(Way& way, const Secret& stored) {
+  if (way.steps != nullptr) return;
+  hashing_.acquire();
   std::optional<Secret> fresh = passwords_.renewed(stored.reveal(), view(way.question().password));
+  hashing_.release();
   if (fresh) way.asked_last->upgrade(way.asked.user, stored, *std::move(fresh));
 }
 

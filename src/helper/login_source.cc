@@ -74,6 +74,13 @@ bool is_server(const std::string& server) {
          Endpoint::parse("127.0.0.1" + server.substr(colon)).has_value();
 }
 
+Refused refuse(postern_reason reason, std::string why) {
+  Refused refused;
+  refused.reason = reason;
+  refused.why = std::move(why);
+  return refused;
+}
+
 }  // namespace
 
 LoginOptions read_login(TableReader& reader, SourceRules& rules) {
@@ -118,54 +125,52 @@ LoginSource::LoginSource(LoginOptions options)
       host_(bare(host_of(options_))),
       connect_to_("::" + options_.server) {}
 
+void LoginSource::prepare(CURL* curl, const curl_slist* connect_to) const {
+  const Duration timeout = rules().turnstile.timeout;
+  set_rules_of_house(curl, timeout);
+  curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "imap,imaps,pop3,pop3s,smtp,smtps");
+  curl_easy_setopt(curl, CURLOPT_URL, url_.c_str());
+  curl_easy_setopt(curl, CURLOPT_CONNECT_TO, connect_to);
+  if (options_.tls == Tls::StartTls) curl_easy_setopt(curl, CURLOPT_USE_SSL, static_cast<long>(CURLUSESSL_ALL));
+  if (!options_.tls_ca.empty()) curl_easy_setopt(curl, CURLOPT_CAINFO, options_.tls_ca.c_str());
+  // Not by CRAM-MD5 or NTLM, for which servers need more than a hash, nor by this machine's tickets.
+  curl_easy_setopt(curl, CURLOPT_LOGIN_OPTIONS, "AUTH=PLAIN;AUTH=LOGIN");
+  // Greeting, TLS and login, and no more.
+  curl_easy_setopt(curl, CURLOPT_CONNECT_ONLY, 1L);
+  // The goodbye waits for an answer too.
+  curl_easy_setopt(curl, CURLOPT_SERVER_RESPONSE_TIMEOUT, std::max<long>(1, timeout.count() / 1000));
+}
+
 Lookup LoginSource::find(const Asked& asked) {
+  const std::string_view password = view(asked.question.password);
   // libcurl takes C strings: what stands behind a NUL would not count.
-  if (view(asked.question.password).find('\0') != std::string_view::npos) {
-    Refused refused;
-    refused.why = "a NUL in the password";
-    return refused;
-  }
+  if (password.find('\0') != std::string_view::npos) return refuse(POSTERN_REASON_CREDENTIALS, "a NUL in the password");
+  auth::SecretBuffer terminated;
+  terminated.append(password);
+  terminated.append('\0');
+  CurlHeaders connect_to;
+  connect_to.add_line(connect_to_);
   CurlPool fresh;
   CurlHandle curl = fresh.take();
   if (curl == nullptr) return SourceFailure{"no memory for a login"};
-  const Duration timeout = rules().turnstile.timeout;
-  auth::SecretBuffer password;
-  password.append(view(asked.question.password));
-  password.append('\0');
-  std::string reply;
-  CurlHeaders connect_to;
-  connect_to.add_line(connect_to_);
-  set_rules_of_house(curl.get(), timeout);
-  curl_easy_setopt(curl.get(), CURLOPT_PROTOCOLS_STR, "imap,imaps,pop3,pop3s,smtp,smtps");
-  curl_easy_setopt(curl.get(), CURLOPT_URL, url_.c_str());
-  curl_easy_setopt(curl.get(), CURLOPT_CONNECT_TO, connect_to.list());
-  if (options_.tls == Tls::StartTls) curl_easy_setopt(curl.get(), CURLOPT_USE_SSL, static_cast<long>(CURLUSESSL_ALL));
-  if (!options_.tls_ca.empty()) curl_easy_setopt(curl.get(), CURLOPT_CAINFO, options_.tls_ca.c_str());
-  // Not by CRAM-MD5 or NTLM, for which servers need more than a hash, nor by this machine's tickets.
-  curl_easy_setopt(curl.get(), CURLOPT_LOGIN_OPTIONS, "AUTH=PLAIN;AUTH=LOGIN");
+  prepare(curl.get(), connect_to.list());
   curl_easy_setopt(curl.get(), CURLOPT_USERNAME, asked.user.c_str());
-  curl_easy_setopt(curl.get(), CURLOPT_PASSWORD, password.reveal().data());
-  // Greeting, TLS and login, and no more.
-  curl_easy_setopt(curl.get(), CURLOPT_CONNECT_ONLY, 1L);
-  // The goodbye waits for an answer too.
-  curl_easy_setopt(curl.get(), CURLOPT_SERVER_RESPONSE_TIMEOUT, std::max<long>(1, timeout.count() / 1000));
+  curl_easy_setopt(curl.get(), CURLOPT_PASSWORD, terminated.reveal().data());
+  std::string reply;
   curl_easy_setopt(curl.get(), CURLOPT_VERBOSE, 1L);
   curl_easy_setopt(curl.get(), CURLOPT_DEBUGFUNCTION, take_trace);
   curl_easy_setopt(curl.get(), CURLOPT_DEBUGDATA, &reply);
   const Transfer done = transfer(curl.get());
-  const std::string last = reply;
-  curl.reset();
+  // The goodbye has its answer too.
+  curl_easy_setopt(curl.get(), CURLOPT_VERBOSE, 0L);
   if (done.code == CURLE_OK) return Admitted{};
   if (done.code != CURLE_LOGIN_DENIED) return SourceFailure{done.why};
-  Refused refused;
-  refused.why = "the mail server says no";
-  switch (meaning_of(options_.protocol, last)) {
-    case LoginRefusal::Mismatch: return refused;
-    case LoginRefusal::NotAllowed: refused.reason = POSTERN_REASON_NOT_ALLOWED; return refused;
+  switch (meaning_of(options_.protocol, reply)) {
+    case LoginRefusal::Mismatch: return refuse(POSTERN_REASON_CREDENTIALS, "the mail server says no");
+    case LoginRefusal::NotAllowed: return refuse(POSTERN_REASON_NOT_ALLOWED, "the mail server says that he may not");
     case LoginRefusal::Failure: break;
   }
-  return SourceFailure{"the mail server does not take logins now, or none by PLAIN or LOGIN: " +
-                       config::printable(last)};
+  return SourceFailure{"the mail server takes no logins now, or none by PLAIN or LOGIN: " + config::printable(reply)};
 }
 
 absl::Status LoginSource::check() {

@@ -40,6 +40,9 @@ class LoginSource : public Source {
   std::vector<std::string> advice() const override;
 
  private:
+  // All but who logs in.
+  void prepare(CURL* curl, const curl_slist* connect_to) const;
+
   const LoginOptions options_;
   const std::string name_;
   const std::string url_;

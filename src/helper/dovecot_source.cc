@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "helper/token_claims.h"
+
 namespace postern::helper {
 namespace {
 
@@ -13,11 +15,6 @@ Refused refuse(std::string why) {
   Refused refused;
   refused.why = std::move(why);
   return refused;
-}
-
-// RFC 6750, section 2.1: what else came would end the token's place in the message.
-bool is_token(std::string_view token) {
-  return std::all_of(token.begin(), token.end(), [](char c) { return c > ' ' && c < 0x7f; });
 }
 
 }  // namespace
@@ -40,7 +37,7 @@ Lookup DovecotSource::find(const Asked& asked) {
   // Dovecot's PLAIN ends a password there, so that the rest would not count.
   if (!has_token && view(asked.question.password).find('\0') != std::string_view::npos)
     return refuse("a NUL in the password");
-  if (has_token && !is_token(view(asked.question.token))) return refuse("the token has bytes that no token has");
+  if (has_token && !can_be_token(view(asked.question.token))) return refuse("the token has bytes that no token has");
   const absl::StatusOr<std::vector<std::string>> offered = link_.mechanisms(deadline);
   if (!offered.ok()) return SourceFailure{std::string(offered.status().message())};
   const auto offers = [&](std::string_view word) {

@@ -19,6 +19,7 @@
 #include "helper/ldap_source.h"
 #include "helper/login_source.h"
 #include "helper/names.h"
+#include "helper/oauth2_source.h"
 #include "helper/pam_source.h"
 #include "helper/passwd_file.h"
 #include "helper/passwords.h"
@@ -32,7 +33,7 @@ inline constexpr const char* default_file = "/etc/postern/postern-auth.toml";
 
 // One for each type of source; source_types.cc knows them all.
 using SourceOptions = std::variant<SqliteOptions, PasswdFileOptions, StaticOptions, SqlOptions, LdapOptions, PamOptions,
-                                   HttpOptions, DovecotOptions, LoginOptions>;
+                                   HttpOptions, DovecotOptions, LoginOptions, OAuth2Options>;
 
 struct SourceSetting {
   SourceOptions options;

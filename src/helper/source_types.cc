@@ -185,6 +185,7 @@ constexpr SourceType types[] = {
     {"http", [](TableReader& reader, SourceRules& rules) -> SourceOptions { return read_http(reader, rules); }},
     {"dovecot", [](TableReader& reader, SourceRules& rules) -> SourceOptions { return read_dovecot(reader, rules); }},
     {"login", [](TableReader& reader, SourceRules& rules) -> SourceOptions { return read_login(reader, rules); }},
+    {"oauth2", [](TableReader& reader, SourceRules& rules) -> SourceOptions { return read_oauth2(reader, rules); }},
     {"static",
      [](TableReader& reader, SourceRules& rules) -> SourceOptions {
        StaticOptions options = read_static(reader, rules);
@@ -223,6 +224,9 @@ struct SourceMaker {
   }
   std::unique_ptr<Source> operator()(LoginOptions& options) const {
     return std::make_unique<LoginSource>(std::move(options));
+  }
+  std::unique_ptr<Source> operator()(OAuth2Options& options) const {
+    return std::make_unique<OAuth2Source>(std::move(options));
   }
   std::unique_ptr<Source> operator()(StaticOptions& options) const {
     return std::make_unique<StaticSource>(std::move(options), "static:" + std::to_string(number));

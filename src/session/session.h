@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/endpoint.h"
 #include "base/outbox.h"
+#include "base/packing.h"
 #include "session/plan.h"
 #include "session/state.h"
 #include "session/surroundings.h"
@@ -55,6 +56,9 @@ class Session {
   // `over_limit`: the gate is full; the session only says so, where it can be said in clear, and ends.
   Session(Surroundings& surroundings, uint16_t listener, const Endpoint& front, const Endpoint& local, uint64_t id,
           bool over_limit, Instant now);
+  // The relay that freeze() wrote, in this process or another one; it counts at its mail server and under its user from
+  // now on. When `bytes` are none, or of another version, its plan is to close at once.
+  Session(Surroundings& surroundings, std::string_view bytes);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -78,6 +82,10 @@ class Session {
   void drain(Instant now);
   // The drain's time is over: a relay ends too.
   void stop(Instant now);
+
+  // A relay as bytes, for a process that takes it over: all of it, unsent bytes and TLS keys too. Nothing may be in
+  // flight. This session stays as it was, but only one of the two may go on. False: it is no relay, or its TLS cannot move.
+  [[nodiscard]] bool freeze(Packer& out) const;
 
   // Wishes.
   Plan plan() const;
@@ -107,6 +115,11 @@ class Session {
     tls::Channel channel;
     bool ended = false;  // the peer sends no more
   };
+
+  // moving.cc
+  static bool freeze(const Leg& leg, Packer& out);
+  bool thaw(Leg& leg, Unpacker& in, bool is_front);
+  bool thaw(Unpacker& in);
 
   // The one setter of the state. It checks the move.
   void enter(State next);

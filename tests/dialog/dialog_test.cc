@@ -88,6 +88,7 @@ INSTANTIATE_TEST_SUITE_P(FrontCuts, DialogTest, testing::ValuesIn(cases_of(Kind:
 INSTANTIATE_TEST_SUITE_P(FrontBytes, DialogTest, testing::ValuesIn(cases_of(Kind::FrontBytes)), name_of);
 INSTANTIATE_TEST_SUITE_P(BackCuts, DialogTest, testing::ValuesIn(cases_of(Kind::BackCuts)), name_of);
 INSTANTIATE_TEST_SUITE_P(BackBytes, DialogTest, testing::ValuesIn(cases_of(Kind::BackBytes)), name_of);
+INSTANTIATE_TEST_SUITE_P(Moved, DialogTest, testing::ValuesIn(cases_of(Kind::Moved)), name_of);
 INSTANTIATE_TEST_SUITE_P(WireBytes, DialogTest, testing::ValuesIn(cases_of(Kind::WireBytes)), name_of);
 
 // A runner that finds nothing wrong would pass all of the above: dialogs that are wrong must fail, with the right words.

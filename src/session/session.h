@@ -116,7 +116,7 @@ class Session {
     bool ended = false;  // the peer sends no more
   };
 
-  // moving.cc
+  // freezing.cc
   static bool freeze(const Leg& leg, Packer& out);
   bool thaw(Leg& leg, Unpacker& in, bool is_front);
   bool thaw(Unpacker& in);

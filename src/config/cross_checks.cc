@@ -5,6 +5,7 @@
 
 #include <absl/container/flat_hash_map.h>
 
+#include "config/limit_checks.h"
 #include "config/settings.h"
 #include "config/words.h"
 
@@ -353,16 +354,6 @@ void check_auth(Draft& draft) {
                       " changes nothing with mode = \"back\": "
                       "the mail server verifies, nobody else is asked and nothing is remembered. Take it out.");
   }
-}
-
-void check_limits(Draft& draft) {
-  const Duration idle = draft.config.session.limits.idle_timeout;
-  if (idle >= std::chrono::minutes(30)) return;
-  draft.warning(
-      draft.place("limits", "idle_timeout"),
-      "idle_timeout in [limits] is " + quoted(duration_text(static_cast<uint64_t>(idle.count()))) +
-          "; RFC 9051, section 5.4: the time \"MUST be at least 30 minutes\" for a session that is logged in. "
-          "Mail programs that wait for news would be cut off. Set \"31m\" or more.");
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pwd.h>
 #include <sched.h>
@@ -164,6 +165,7 @@ void Gate::run() {
   rotate_at_ = now + config_.tls.ticket_rotation;
   expiries_at_ = now;
   plan_look(now);
+  look_at_memory();
   while (!is_done()) {
     const Duration wait = until_duty(std::chrono::steady_clock::now());
     if (const std::optional<uint32_t> number = next_signal(signal_fd, wait)) on_signal(*number);
@@ -191,7 +193,7 @@ void Gate::on_signal(uint32_t number) {
 }
 
 Duration Gate::until_duty(Instant now) const {
-  const Instant next = std::min({rotate_at_, look_at_, expiries_at_});
+  const Instant next = std::min({rotate_at_, look_at_, expiries_at_, memory_at_});
   const auto wait = std::chrono::duration_cast<Duration>(next - now) + Duration(1);
   return draining_ ? std::min(wait, Duration(20)) : wait;
 }
@@ -211,6 +213,21 @@ void Gate::do_duties(Instant now) {
     log(notes);
     expiries_at_ = now + std::chrono::hours(24);
   }
+  if (now >= memory_at_) look_at_memory();
+}
+
+// Also what a reload changes, at once.
+void Gate::look_at_memory() {
+  memory_.set_limit(config_.session.limits.memory);
+  std::optional<uint64_t> resident = MemoryWatch::resident();
+  if (memory_.limit() != 0 && resident && *resident > memory_.limit() && !memory_.full()) {
+    // Some of it may be what sessions have left behind.
+    malloc_trim(0);
+    resident = MemoryWatch::resident();
+  }
+  if (const std::optional<LogLine> line = memory_.note(resident.value_or(0))) log(*line);
+  shared_->admission.set_memory_full(memory_.full());
+  memory_at_ = memory_.limit() == 0 ? instant_never : std::chrono::steady_clock::now() + std::chrono::seconds(1);
 }
 
 void Gate::plan_look(Instant now) {
@@ -314,6 +331,7 @@ void Gate::reload() {
   const Instant now = std::chrono::steady_clock::now();
   plan_look(now);
   expiries_at_ = now;
+  look_at_memory();
   publish(std::move(setup));
   log(LogLine(Severity::Notice, "reloaded").add("file", config_.file));
 }

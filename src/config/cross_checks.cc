@@ -356,9 +356,27 @@ void check_auth(Draft& draft) {
   }
 }
 
+void check_log(Draft& draft) {
+  const LogOptions& log = draft.config.log;
+  if (log.target != LogTarget::Journal) return;
+#ifndef POSTERN_JOURNAL
+  draft.problem(
+      draft.place("log", "target"),
+      "target in [log] is \"journal\", and this build of Postern cannot speak to it: libsystemd was not there. "
+      "Set \"stderr\", which systemd passes on to the journal.");
+#endif
+  if (log.format == LogFormat::Json) {
+    draft.warning(
+        draft.place("log", "format"),
+        "format in [log] changes nothing with target = \"journal\", which keeps every field by itself. Take it "
+        "out.");
+  }
+}
+
 }  // namespace
 
 void cross_check(Draft& draft) {
+  check_log(draft);
   check_listeners(draft);
   check_pools(draft);
   check_auth(draft);

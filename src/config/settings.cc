@@ -57,7 +57,8 @@ constexpr uint64_t path_max = 4095;
 
 // Each list is in the order of its enum.
 constexpr std::string_view kernel_words[] = {"auto", "floor"};
-constexpr std::string_view target_words[] = {"stderr", "syslog"};
+constexpr std::string_view target_words[] = {"stderr", "syslog", "journal"};
+constexpr std::string_view format_words[] = {"text", "json"};
 constexpr std::string_view level_words[] = {"error", "warning", "notice", "info", "debug"};
 constexpr std::string_view version_words[] = {"1.2", "1.3"};
 constexpr std::string_view dialect_words[] = {"imap", "pop3", "submission", "sieve"};
@@ -141,7 +142,15 @@ constexpr Setting rows[] = {
      "trouble."},
 
     {"log", "target", choice(target_words), INTO(log.target),
-     "stderr is also what reaches the journal under systemd; syslog writes to the facility mail."},
+     "stderr is also what reaches the journal under systemd, as text; journal speaks to it directly, with every field "
+     "as one of its own (POSTERN_USER=...); syslog writes to the facility mail. See postern-log(7)."},
+    {"log", "format", choice(format_words), INTO(log.format),
+     "text: key=value pairs. json: one object a line, for stderr and syslog; the journal has fields anyway."},
+    {"log", "repeats_max", count(0, 1000000), INTO(log.repeats_max),
+     "Lines about mail programs that say the same (event, reason, network) in ten seconds; what comes beyond is "
+     "counted and told in one line. login and end are always written, login-failed is counted by address, and this "
+     "many "
+     "of them are enough for fail2ban to see one who guesses. 0: all lines are written."},
     {"log", "level", choice(level_words), INTO(log.level), "The least grave lines that are still written."},
 
     {"tls", "min_version", choice(version_words), INTO(tls.min_version),

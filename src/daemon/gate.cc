@@ -65,7 +65,7 @@ void Gate::log(const std::vector<certificates::Note>& notes) {
 }
 
 absl::Status Gate::start() {
-  log_.set_level(config_.log.level);
+  log_.set(config_.log);
   if (absl::Status status = raise_descriptor_limit(); !status.ok()) return status;
   certificates_ = std::make_unique<certificates::Store>(store_of(config_, tickets_));
   std::vector<certificates::Note> notes;
@@ -155,8 +155,7 @@ void Gate::run() {
     sigaddset(&signals, number);
   const int signal_fd = signalfd(-1, &signals, SFD_CLOEXEC);
   CHECK(signal_fd >= 0);
-  log_.start(config_.log.target == config::LogTarget::Syslog ? control::LogSink::Target::Syslog
-                                                             : control::LogSink::Target::Stderr);
+  log_.start();
   log(LogLine(Severity::Notice, "started")
           .add("version", POSTERN_VERSION)
           .add("reactors", reactors_.size())
@@ -318,6 +317,7 @@ void Gate::reload() {
     kept += " auth";
   const uint32_t reactors = loaded.config->reactor.reactors;
   if (reactors != 0 && reactors != config_.reactor.reactors) kept += " gate.reactors";
+  if (loaded.config->log.target != config_.log.target) kept += " log.target";
   if (!kept.empty()) {
     log(LogLine(Severity::Warning, "reload")
             .add("unchanged", kept)
@@ -326,7 +326,7 @@ void Gate::reload() {
   config_.session = loaded.config->session;
   config_.tls = loaded.config->tls;
   config_.reactor.drain_timeout = loaded.config->reactor.drain_timeout;
-  log_.set_level(loaded.config->log.level);
+  log_.set(loaded.config->log);
   certificates_ = std::move(store);
   const Instant now = std::chrono::steady_clock::now();
   plan_look(now);

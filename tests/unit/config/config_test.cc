@@ -23,6 +23,8 @@ kernel_features = "floor"
 
 [log]
 target = "syslog"
+format = "json"
+repeats_max = 9
 level = "debug"
 
 [tls]
@@ -118,6 +120,8 @@ TEST(Config, CarriesTheProgramAndItsTls) {
   EXPECT_EQ(config.user, "postern");
   EXPECT_EQ(config.control, "/run/p/control.sock");
   EXPECT_EQ(config.log.target, LogTarget::Syslog);
+  EXPECT_EQ(config.log.format, LogFormat::Json);
+  EXPECT_EQ(config.log.repeats_max, 9u);
   EXPECT_EQ(config.log.level, Severity::Debug);
   EXPECT_EQ(config.tls.min_version, tls::Version::Tls13);
   EXPECT_EQ(config.tls.ticket_rotation, hours(1));
@@ -218,6 +222,8 @@ TEST(Config, DefaultsAreThoseOfTheOptions) {
   EXPECT_EQ(config.user, fresh.user);
   EXPECT_EQ(config.control, fresh.control);
   EXPECT_EQ(config.log.target, fresh.log.target);
+  EXPECT_EQ(config.log.format, fresh.log.format);
+  EXPECT_EQ(config.log.repeats_max, fresh.log.repeats_max);
   EXPECT_EQ(config.log.level, fresh.log.level);
   EXPECT_EQ(config.tls.min_version, fresh.tls.min_version);
   EXPECT_EQ(config.tls.ticket_rotation, fresh.tls.ticket_rotation);

@@ -2,7 +2,7 @@
 #include "session/admission.h"
 
 #include <algorithm>
-#include <cstring>
+#include <utility>
 
 #include "absl/hash/hash.h"
 
@@ -89,9 +89,13 @@ std::optional<Limit> Admission::admit(const Endpoint& address, bool spoken_for, 
   share.address_ = key_of(address);
   share.exempt_ = spoken_for || any_contains(limits.exempt, address);
   if (!share.exempt_) {
-    // The count may pass the limit by as many as there are reactors; it need not be exact.
-    if (is_full(unauthenticated(), limits.unauthenticated)) return Limit::Unauthenticated;
+    // First his own limits: whoever has reached them is the one to name.
     if (const std::optional<Limit> limit = count(share, limits)) return limit;
+    // This count may pass the limit by as many as there are reactors; it need not be exact.
+    if (is_full(unauthenticated(), limits.unauthenticated)) {
+      uncount(share, true);
+      return Limit::Unauthenticated;
+    }
   }
   share.waits_ = true;
   unauthenticated_.fetch_add(1, std::memory_order_relaxed);
@@ -160,15 +164,21 @@ void Admission::logged_in(Share& share) {
 }
 
 void Admission::release(Share& share) {
-  logged_in(share);
+  const bool waited = std::exchange(share.waits_, false);
+  if (waited) unauthenticated_.fetch_sub(1, std::memory_order_relaxed);
+  uncount(share, waited);
+}
+
+void Admission::uncount(Share& share, bool waited) {
   release_network(share);
   share.network_bits_ = 0;
-  if (!share.by_address_) return;
-  share.by_address_ = false;
+  if (!std::exchange(share.by_address_, false)) return;
   Stripe& stripe = stripe_of(share.address_);
   const std::lock_guard lock(stripe.mutex);
   const auto found = stripe.addresses.find(share.address_);
-  if (found != stripe.addresses.end() && --found->second.sessions == 0) stripe.addresses.erase(found);
+  if (found == stripe.addresses.end()) return;
+  if (waited) found->second.unauthenticated--;
+  if (--found->second.sessions == 0) stripe.addresses.erase(found);
 }
 
 size_t Admission::addresses() const {

@@ -101,6 +101,7 @@ class Admission {
 
   Stripe& stripe_of(uint64_t key);
   std::optional<Limit> count(Share& share, const Limits& limits);
+  void uncount(Share& share, bool waited);
   bool take_network(const Share& share, uint32_t max);
   void release_network(const Share& share);
   bool take_pace(uint64_t address, uint32_t rate, FullAt now);

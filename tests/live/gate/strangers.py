@@ -126,7 +126,7 @@ exempt = []
             self.addCleanup(sock.close)
             lines = sock.makefile("rb")
             lines.readline()
-            sock.sendall(f"a LOGIN {user} {password}\r\n".encode())
+            sock.sendall(f"a LOGIN {user} {password}\r\n".encode(errors="surrogateescape"))
             return sock if lines.readline().startswith(b"a OK") else None
         except OSError:
             return None

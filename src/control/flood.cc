@@ -26,10 +26,13 @@ std::string in_thousands(uint32_t number) {
   return text;
 }
 
-std::string network_text(Endpoint endpoint) {
+// The address without its port, or the first one of its network.
+Endpoint scope_of(Endpoint endpoint, bool whole_address) {
+  endpoint.port = 0;
+  if (whole_address) return endpoint;
   const uint8_t bits = endpoint.v6 ? network_bits_v6 : network_bits_v4;
   std::fill(endpoint.address.begin() + bits / 8, endpoint.address.end(), uint8_t{0});
-  return endpoint.address_text() + "/" + std::to_string(bits);
+  return endpoint;
 }
 
 }  // namespace
@@ -52,11 +55,12 @@ struct Flood::Subject {
     return subject.front.empty() ? std::nullopt : std::optional(subject);
   }
 
-  // The address for a failed login, else the network, for people.
-  std::string scope_value() const {
-    const std::optional<Endpoint> endpoint = Endpoint::parse(front);
-    if (!endpoint) return std::string(front);
-    return is_failed_login() ? endpoint->address_text() : network_text(*endpoint);
+  // The address for a failed login, else the network.
+  Endpoint scope() const { return scope_of(Endpoint::parse(front).value_or(Endpoint()), is_failed_login()); }
+  std::string scope_text() const {
+    const Endpoint endpoint = scope();
+    if (is_failed_login()) return endpoint.address_text();
+    return endpoint.address_text() + "/" + std::to_string(endpoint.v6 ? network_bits_v6 : network_bits_v4);
   }
 };
 
@@ -65,7 +69,7 @@ bool Flood::admits(const LogLine& line, Instant now) {
   const std::optional<Subject> subject = Subject::of(line);
   if (!subject) return true;
   const auto common = std::pair(subject->event, subject->reason);
-  const uint64_t key = absl::HashOf(common, subject->scope_value());
+  const uint64_t key = absl::HashOf(common, subject->scope());
   if (Entry* const entry = entry_of(key, entries_.size() < keys_max, now)) {
     if (is_over(*entry, lines_max_, line, *subject, true)) return false;
   }
@@ -98,7 +102,7 @@ bool Flood::is_over(Entry& entry, uint32_t lines_max, const LogLine& line, const
     entry.reason = subject.reason;
     if (by_scope) {
       entry.scope = subject.is_failed_login() ? "address" : "network";
-      entry.scope_value = subject.scope_value();
+      entry.scope_value = subject.scope_text();
     }
   }
   return true;

@@ -170,19 +170,22 @@ void Session::take_proof(std::unique_ptr<Login> login, Instant now) {
   choose_route(std::move(route), now);
 }
 
-LogLine& Session::log_failed(const Login& login, bool temporary, std::string_view reason) {
+LogLine& Session::log_failed(std::string_view user, std::string_view mechanism, bool temporary,
+                             std::string_view reason) {
   (temporary ? surroundings_.counters.unavailable : surroundings_.counters.refused)++;
   return log(temporary ? Severity::Warning : Severity::Info, "login-failed")
-      .add("user", login.credentials.user)
-      .add("mechanism", protocol::mechanism_word(login.credentials.mechanism))
+      .add("user", user)
+      .add("mechanism", mechanism)
       .add("protocol", protocol_word())
       .add("tls", tls_word())
       .add("reason", reason);
 }
 
 void Session::note_refusal(const Login& login, const protocol::Refusal& refusal, std::string_view why) {
+  const protocol::Credentials& credentials = login.credentials;
   const bool temporary = refusal.cause == protocol::RefusalCause::Unavailable;
-  LogLine& line = log_failed(login, temporary, refusal_word(refusal.cause));
+  LogLine& line = log_failed(credentials.user, protocol::mechanism_word(credentials.mechanism), temporary,
+                             refusal_word(refusal.cause));
   if (refusal.cause == protocol::RefusalCause::Limit) surroundings_.counters.over_user_limit++;
   const std::string_view text = why.empty() ? std::string_view(refusal.text) : why;
   if (!text.empty()) line.say(text);
@@ -192,7 +195,13 @@ void Session::note_refusal(const Login& login, const protocol::Refusal& refusal,
 // refusal that was held back.
 void Session::note_unfinished_login() {
   if (std::holds_alternative<LoggingIn>(state_) || std::holds_alternative<Delaying>(state_)) return;
-  log_failed(*login(), true, "timeout");
+  const protocol::Credentials& credentials = login()->credentials;
+  log_failed(credentials.user, protocol::mechanism_word(credentials.mechanism), true, "timeout");
+}
+
+void Session::note_refused_here(const protocol::RefusedHere& refused) {
+  const bool empty = refused.why == protocol::RefusedHere::Why::Empty;
+  log_failed(refused.user, "unknown", false, empty ? "empty" : "needs-tls");
 }
 
 // The attempt ends with a no; the mail program may try again.

@@ -320,6 +320,7 @@ void Session::steer_front(Instant now) {
   while (std::holds_alternative<LoggingIn>(state_)) {
     protocol::FrontEvent event = login()->front->next();
     if (auto* reply = std::get_if<protocol::Reply>(&event)) {
+      if (reply->refused) note_refused_here(*reply->refused);
       say(front_, reply->bytes);
     } else if (auto* wish = std::get_if<protocol::Login>(&event)) {
       begin_verifying(std::move(wish->credentials), now);
@@ -335,6 +336,7 @@ void Session::steer_front(Instant now) {
       enter(Handshaking{.after_starttls = true});
       deadline_ = std::min(login_deadline_, now + limits().handshake_timeout);
     } else if (auto* goodbye = std::get_if<protocol::Goodbye>(&event)) {
+      if (goodbye->refused) note_refused_here(*goodbye->refused);
       EndReason reason = EndReason::Logout;
       switch (goodbye->reason) {
         case protocol::GoodbyeReason::Logout: break;

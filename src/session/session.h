@@ -158,7 +158,8 @@ class Session {
   // Counted and logged, when it is known, which may be before the mail program hears of it.
   void note_refusal(const Login& login, const protocol::Refusal& refusal, std::string_view why = {});
   void note_unfinished_login();
-  LogLine& log_failed(const Login& login, bool temporary, std::string_view reason);
+  void note_refused_here(const protocol::RefusedHere& refused);
+  LogLine& log_failed(std::string_view user, std::string_view mechanism, bool temporary, std::string_view reason);
   // `why`: for the log alone, in place of the refusal's text.
   void refuse(const protocol::Refusal& refusal, Instant now, std::string_view why = {});
   void connect_next(Instant now);

@@ -287,7 +287,8 @@ constexpr Setting rows[] = {
      "some hundred customers behind one address of their provider stay below the default. 0: no limit."},
     {"limits", "sessions_per_network", count(0, 10000000), INTO(session.limits.sessions_per_network),
      "The same for a whole network, against crowds that change their addresses. It is off because all users of a "
-     "provider may come from a few networks. 0: no limit."},
+     "provider may come from a few networks. Sessions that began while a limit was 0 are not counted by it. 0: no "
+     "limit."},
     {"limits", "network_prefix_v4", count(8, 32), INTO(session.limits.network_prefix_v4),
      "How many leading bits make a network of IPv4 for sessions_per_network: 24 is the least that is routed alone."},
     {"limits", "network_prefix_v6", count(16, 64), INTO(session.limits.network_prefix_v6),
@@ -298,7 +299,7 @@ constexpr Setting rows[] = {
     {"limits", "unauthenticated", count(0, 10000000), INTO(session.limits.unauthenticated),
      "Sessions that have not logged in yet; at the limit the newest ones, those that would begin, are turned away. "
      "Each "
-     "costs about 30 KiB while it shakes hands, so the default is 600 MiB under attack. 0: no limit."},
+     "costs the gate about 9 KiB while it shakes hands, so the default is 180 MiB under attack. 0: no limit."},
     {"limits", "unauthenticated_per_address", count(0, 10000000), INTO(session.limits.unauthenticated_per_address),
      "The same for one address, counted as in sessions_per_address: half of what an office may have, since its mail "
      "programs may all come back at once. 0: no limit."},

@@ -15,6 +15,7 @@
 #include "config/config.h"
 #include "control/log_sink.h"
 #include "daemon/listening.h"
+#include "daemon/memory_watch.h"
 #include "health/checker.h"
 #include "reactor/reactor.h"
 #include "tls/tickets.h"
@@ -49,6 +50,7 @@ class Gate {
   void do_duties(Instant now);
   void plan_look(Instant now);
   void look_at_certificates();
+  void look_at_memory();
   // All sessions from now on begin with this setup.
   void publish(std::shared_ptr<const session::Setup> setup);
 
@@ -65,6 +67,8 @@ class Gate {
   Instant rotate_at_ = instant_never;
   Instant look_at_ = instant_never;
   Instant expiries_at_ = instant_never;
+  MemoryWatch memory_;
+  Instant memory_at_ = instant_never;
   uint32_t sessions_each_ = 0;
   bool draining_ = false;
 };

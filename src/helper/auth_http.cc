@@ -5,8 +5,8 @@
 #include <charconv>
 #include <utility>
 
-#include "base/secret_buffer.h"
 #include "base/endpoint.h"
+#include "base/secret_buffer.h"
 #include "helper/names.h"
 
 namespace postern::helper {

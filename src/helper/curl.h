@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "base/secret_buffer.h"
 #include "base/clock.h"
 #include "base/secret.h"
+#include "base/secret_buffer.h"
 #include "helper/table_reader.h"
 
 namespace postern::helper {

@@ -14,8 +14,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "base/secret_buffer.h"
 #include "base/clock.h"
+#include "base/secret_buffer.h"
 #include "helper/dovecot_auth.h"
 
 namespace postern::helper {

@@ -48,6 +48,7 @@ struct Shared {
   std::function<void(const LogLine&)> log;  // any thread; must not block
   std::atomic<uint32_t> sessions{0};        // for the limit on sessions
   session::Counts counts;                   // of mail servers and users with a limit
+  session::Admission admission;             // of mail programs
 };
 
 struct ReactorOptions {

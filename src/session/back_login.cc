@@ -205,6 +205,7 @@ void Session::steer_back(Instant now) {
 void Session::begin_relay(const protocol::Accepted& accepted, Instant now) {
   const std::unique_ptr<Login> login = take_login();
   surroundings_.counters.logins++;
+  surroundings_.admission->logged_in(share_);
   if (surroundings_.health.served(back_endpoint_)) {
     log(Severity::Notice, "back-served").add("back", back_endpoint_.text());
   }

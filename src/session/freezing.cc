@@ -20,6 +20,15 @@ Instant instant_of(int64_t count) {
   return Instant(Instant::duration(count));
 }
 
+// Those that were let in already are counted, but not turned away.
+Limits without_refusals(Limits limits) {
+  for (uint32_t* limit : {&limits.sessions_per_address, &limits.sessions_per_network, &limits.unauthenticated,
+                          &limits.unauthenticated_per_address}) {
+    if (*limit != 0) *limit = UINT32_MAX;
+  }
+  return limits;
+}
+
 }  // namespace
 
 bool Session::freeze(const Leg& leg, Packer& out) {
@@ -58,6 +67,7 @@ Session::Session(Surroundings& surroundings, std::string_view bytes)
     : surroundings_(surroundings), id_(0), listener_(0), dialect_(Dialect::Imap) {
   Unpacker in(bytes);
   if (thaw(in) && in.whole()) return;
+  surroundings_.admission->release(share_);
   release_counts();
   state_ = Closing{Closing::Phase::Over};
   back_attempt_ = 0;
@@ -99,7 +109,10 @@ bool Session::thaw(Unpacker& in) {
   if (in.failed()) return false;
   if (has_filter || !counted_user.empty()) relaying.extras = std::make_unique<Relaying::Extras>();
   if (has_filter && !relaying.extras->filter.emplace().thaw(in)) return false;
-  // Its limits let it in already.
+  const Limits limits = without_refusals(surroundings_.setup->options.limits);
+  // While memory is short it is not counted.
+  if (!surroundings_.admission->admit(front_endpoint_, false, limits, share_))
+    surroundings_.admission->logged_in(share_);
   if (holds_member) holds_member_ = surroundings_.counts->take(back_endpoint_, 0);
   if (!counted_user.empty() && surroundings_.counts->take_user(counted_user, 0)) {
     relaying.extras->counted_user = std::move(counted_user);

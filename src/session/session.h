@@ -39,10 +39,11 @@ enum class EndReason : uint8_t {
   TooLong,
   NotThisProtocol,
   ProxyHeader,
+  ProxyTimeout,
   HandshakeTimeout,
   LoginTimeout,
   IdleTimeout,
-  SessionLimit,
+  TurnedAway,  // at a limit; its line says which
   Drained,
 };
 std::string_view end_word(EndReason reason);
@@ -139,6 +140,9 @@ class Session {
 
   // session.cc: the front until the relay.
   void begin(bool over_limit, Instant now);
+  bool is_admitted(Instant now);
+  void turn_away(Limit limit, Instant now);
+  bool takes_words() const;
   void take_proxy_header(std::span<const char>& bytes, Instant now);
   void begin_front(FrontTlsFacts proxied);
   void begin_login(bool after_starttls, FrontTlsFacts tls);
@@ -164,6 +168,11 @@ class Session {
   bool is_route_usable(const Login& login);
   auth::Question make_question(const Login& login) const;
   void choose_route(auth::Route route, Instant now);
+  // Counted and logged, when it is known, which may be before the mail program hears of it.
+  void note_refusal(const Login& login, const protocol::Refusal& refusal, std::string_view why = {});
+  void note_unfinished_login();
+  void note_refused_here(const protocol::RefusedHere& refused);
+  LogLine& log_failed(std::string_view user, std::string_view mechanism, bool temporary, std::string_view reason);
   // `why`: for the log alone, in place of the refusal's text.
   void refuse(const protocol::Refusal& refusal, Instant now, std::string_view why = {});
   void connect_next(Instant now);
@@ -210,6 +219,7 @@ class Session {
 
   void settle_closing(Instant now);
   void log_end(Instant now);
+  void count(Timeout timeout) { surroundings_.counters.timeouts[static_cast<size_t>(timeout)]++; }
   LogLine& log(Severity severity, std::string_view event);
   const ListenerOptions& listener() const;
   const Limits& limits() const;
@@ -223,6 +233,7 @@ class Session {
   Endpoint local_endpoint_;
   Endpoint back_endpoint_;
   uint64_t id_;
+  Admission::Share share_;
   Instant began_;
   Instant deadline_;
   Instant login_deadline_;  // the whole time before the relay

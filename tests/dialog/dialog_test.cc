@@ -45,7 +45,7 @@ std::vector<Case> read_folder(const std::string& folder) {
 const std::vector<Case>& all_dialogs() {
   static const std::vector<Case> all = [] {
     std::vector<Case> cases;
-    for (const char* folder : {"imap", "pop3", "submission", "sieve", "tls", "helper", "load", "programs"}) {
+    for (const char* folder : {"imap", "pop3", "submission", "sieve", "tls", "helper", "limits", "load", "programs"}) {
       for (Case& one : read_folder(folder))
         cases.push_back(std::move(one));
     }

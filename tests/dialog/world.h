@@ -94,7 +94,8 @@ class World {
   Cutter& cutter_;
   Instant now_;
   session::Counts counts_;
-  session::Surroundings surroundings_{.counts = &counts_};
+  session::Admission admission_;
+  session::Surroundings surroundings_{.counts = &counts_, .admission = &admission_};
   auth::Options auth_;
   auth::Cache cache_;
   auth::Desk desk_;

@@ -3,11 +3,9 @@
 
 #include <string.h>
 
-#include <optional>
 #include <utility>
 
-#include "base/endpoint.h"
-#include "config/words.h"
+#include "helper/this_machine.h"
 
 namespace postern::helper {
 namespace {
@@ -155,13 +153,6 @@ std::string url_host(const std::string& url) {
   std::string host = parsed != nullptr ? part_of(parsed.get(), CURLUPART_HOST) : "";
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
   return host;
-}
-
-bool is_this_machine(const std::string& host) {
-  if (host == "localhost") return true;
-  const std::optional<Endpoint> address = Endpoint::parse(host, 1);
-  static const std::vector<Network> loopback{*Network::parse("127.0.0.0/8"), *Network::parse("::1/128")};
-  return address && any_contains(loopback, *address);
 }
 
 bool goes_in_clear(const WebPlace& place) {

@@ -86,7 +86,5 @@ void read_url(TableReader& reader, std::string_view key, std::string& url);
 std::string url_host(const std::string& url);
 // Whether what is sent there can be read on a network: no TLS, and not this machine.
 bool goes_in_clear(const WebPlace& place);
-// The same for a host of its own.
-bool is_this_machine(const std::string& host);
 
 }  // namespace postern::helper

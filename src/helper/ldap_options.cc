@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <iterator>
 
-#include "base/endpoint.h"
 #include "config/words.h"
 #include "helper/columns.h"
+#include "helper/this_machine.h"
 
 namespace postern::helper {
 namespace {
@@ -35,13 +35,6 @@ std::optional<Address> parse_uri(const std::string& uri) {
   return address;
 }
 
-// Nobody else can listen there.
-bool is_here(const Address& address) {
-  const std::optional<Endpoint> endpoint = Endpoint::parse(address.host, 1);
-  return address.host == "localhost" || address.host == "::1" ||
-         (endpoint && endpoint->address_text().starts_with("127."));
-}
-
 void read_servers(TableReader& reader, LdapOptions& options) {
   std::vector<std::string> uris;
   std::string tls_ca = system_ca;
@@ -63,7 +56,7 @@ void read_servers(TableReader& reader, LdapOptions& options) {
       continue;
     }
     // In clear everybody on the way could read the passwords: that wants to be meant.
-    if (address->scheme == "ldap" && !is_here(*address) && reader.take("start_tls") == nullptr) {
+    if (address->scheme == "ldap" && !is_this_machine(address->host) && reader.take("start_tls") == nullptr) {
       reader.wrong(*said, "uri",
                    "has " + config::quoted(uri) +
                        ", where passwords would travel in clear. Set start_tls = true, or use ldaps://; "

@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "base/endpoint.h"
 #include "config/words.h"
+#include "helper/this_machine.h"
 
 namespace postern::helper {
 namespace {

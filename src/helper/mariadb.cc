@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "config/words.h"
+#include "helper/this_machine.h"
 
 namespace postern::helper {
 namespace {
@@ -317,10 +318,6 @@ std::optional<Server> parse_server(std::string_view text, unsigned port) {
   return server;
 }
 
-bool is_this_machine(const Server& server) {
-  return server.host.empty() || server.host == "localhost" || server.host == "::1" || server.host.starts_with("127.");
-}
-
 void read_servers(TableReader& reader, Setting& setting) {
   std::vector<std::string> names, more;
   reader.texts("host", names);
@@ -350,7 +347,9 @@ void read_servers(TableReader& reader, Setting& setting) {
 
 // Hashes do not go through a net in the open unless somebody says so.
 void read_tls(TableReader& reader, Setting& setting) {
-  const bool is_local = std::all_of(setting.servers.begin(), setting.servers.end(), is_this_machine);
+  const bool is_local = std::all_of(setting.servers.begin(), setting.servers.end(), [](const Server& server) {
+    return server.host.empty() || is_this_machine(server.host);
+  });
   size_t tls = static_cast<size_t>(is_local ? Tls::None : Tls::Verified);
   reader.choice("database_tls", tls_words, tls);
   setting.tls = static_cast<Tls>(tls);

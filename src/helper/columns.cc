@@ -36,6 +36,8 @@ absl::StatusOr<Entry> entry_of(const std::vector<Column>& columns) {
       entry.hash = column.is_null ? Secret() : column.value.clone();
     } else if (column.is_null) {
       continue;
+    } else if (name == "label") {
+      entry.label = column.value.reveal();
     } else if (name == "disabled") {
       status = set_truth(column.value.reveal(), entry.disabled);
     } else {
@@ -54,7 +56,7 @@ std::vector<std::string> unused(const std::vector<Column>& columns) {
     const std::string name = folded(column.name);
     const std::span<const RouteAttribute> known = route_attributes();
     const bool is_used =
-        name == "password" || name == "disabled" ||
+        name == "password" || name == "label" || name == "disabled" ||
         std::any_of(known.begin(), known.end(), [&](const RouteAttribute& a) { return a.name == name; });
     if (!is_used) names.push_back(column.name);
   }

@@ -18,7 +18,7 @@ struct Column {
   bool is_null = false;  // counts as not said, but for `password`, which is locked then
 };
 
-// `password` is the stored hash, `disabled` is a truth (1, yes, true, t, y, on; 0, no, false, f, n, off), and every
+// `password` is the stored hash, `label` what people call it where a user has several, `disabled` is a truth (1, yes, true, t, y, on; 0, no, false, f, n, off), and every
 // attribute of a route stands under its own name. Others are passed over. A Status says which column is wrong, and
 // how; never what it held.
 absl::StatusOr<Entry> entry_of(const std::vector<Column>& columns);

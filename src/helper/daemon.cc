@@ -316,6 +316,7 @@ void Daemon::log_decision(const postern_question& question, const Decision& deci
   line.add("user", view(question.user)).add("client", view(question.client));
   if (question.session.data != nullptr) line.add("session", view(question.session));
   if (!decision.source.empty()) line.add("source", decision.source);
+  if (!decision.label.empty()) line.add("password_label", decision.label);
   write_log(line.say(decision.why));
 }
 

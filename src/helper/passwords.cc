@@ -193,6 +193,24 @@ Passwords::Passwords(const Options& options) : options_(options), free_kib_(opti
   nobody_ = hash(options.scheme, unknown).value_or("");
 }
 
+Secret Passwords::make_password() {
+  static constexpr std::string_view letters = "abcdefghjkmnpqrstuvwxyz23456789";
+  static constexpr size_t count = 24, group = 4;
+  // Of a byte only what is below a multiple of their number is used, so that none is likelier than another.
+  static constexpr size_t limit = 256 / letters.size() * letters.size();
+  std::string text;
+  text.reserve(count + count / group);
+  for (size_t made = 0; made < count;) {
+    unsigned char byte = 0;
+    CHECK(getrandom(&byte, 1, 0) == 1);
+    if (byte >= limit) continue;
+    if (made != 0 && made % group == 0) text += '-';
+    text += letters[byte % letters.size()];
+    ++made;
+  }
+  return Secret::take(text);
+}
+
 Verification Passwords::verify(std::string_view stored, std::string_view password) {
   if (password.empty()) return {Match::No, ""};
   // For libcrypt a password ends at a NUL, and HMAC fills its key up with NULs: "secret\0" would pass for "secret".

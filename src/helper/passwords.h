@@ -81,6 +81,9 @@ class Passwords {
   std::optional<Secret> renewed(std::string_view stored, std::string_view password);
   // The keys in a stored hash for SCRAM; nothing: it is of another scheme, locked or broken.
   static std::optional<ScramKeys> scram_keys(std::string_view stored);
+  // A password that nobody has thought of, for a program: 24 small letters and digits, without those that are taken for
+  // each other, in groups of four with hyphens between, 118 bits in all.
+  static Secret make_password();
   // A new hash with fresh salt and its {SCHEME}. Refuses empty passwords, those with a NUL, longer ones than
   // password_size_max, and with bcrypt those of more than 72 bytes.
   static absl::StatusOr<std::string> hash(Scheme scheme, std::string_view password);

@@ -23,10 +23,14 @@ struct Entry {
   bool check_at_back = false;  // there is no hash: the mail server verifies the password
   bool disabled = false;       // the account is switched off
   Route route;                 // ask() fills the rules' defaults in
+  std::string label;           // which of the user's passwords it is, for people; empty: his own, or nobody says
+  Route limits;                // allow_nets, allow_protocols and expires of this password; the route's hold as well
 };
 
 // One user may have several passwords, each with its own restrictions: an entry for each. Never empty.
 using Entries = std::vector<Entry>;
+// More passwords of one user are not looked at: each costs a hash.
+inline constexpr size_t entries_max = 16;
 // Of the one.
 Entries one_entry(Entry entry);
 

@@ -15,6 +15,21 @@ constexpr int64_t recent_s = 3600;
 // A login waits for its better hash no longer than that on another program's lock; the next login tries again.
 constexpr uint32_t upgrade_busy_ms = 100;
 
+static_assert(1 + AppPassword::count_max <= entries_max, "all of a user's passwords are looked at");
+
+// What holds of the user holds of his programs.
+Entry entry_of_program(const Entry& own, AppPassword&& password) {
+  Entry entry;
+  entry.hash = std::move(password.hash);
+  entry.disabled = own.disabled;
+  entry.route = own.route.clone();
+  // Others' mailboxes are no program's business.
+  entry.route.master = POSTERN_NO;
+  entry.label = std::move(password.label);
+  entry.limits = std::move(password.limits);
+  return entry;
+}
+
 Changes to_changes(ChangedUsers&& changed) {
   return changed.gap ? Changes{.all = true, .users = {}} : Changes{.all = false, .users = std::move(changed.users)};
 }
@@ -54,11 +69,15 @@ void SqliteSource::give_back(std::unique_ptr<Connection> connection) {
 Lookup SqliteSource::find(const Asked& asked) {
   absl::StatusOr<std::unique_ptr<Connection>> connection = take();
   if (!connection.ok()) return SourceFailure{std::string(connection.status().message())};
-  absl::StatusOr<std::optional<UserRecord>> record = (*connection)->store.find(asked.user);
-  if (!record.ok()) {
+  UserStore& store = (*connection)->store;
+  absl::StatusOr<std::optional<UserRecord>> record = store.find(asked.user);
+  absl::StatusOr<std::vector<AppPassword>> others = std::vector<AppPassword>();
+  if (record.ok() && record->has_value()) others = store.app_passwords(asked.user);
+  for (const absl::Status& status : {record.status(), others.status()}) {
+    if (status.ok()) continue;
     // A broken entry says nothing against its connection; any other failure does.
-    if (absl::IsDataLoss(record.status())) give_back(*std::move(connection));
-    return SourceFailure{options_.database + ": " + std::string(record.status().message())};
+    if (absl::IsDataLoss(status)) give_back(*std::move(connection));
+    return SourceFailure{options_.database + ": " + std::string(status.message())};
   }
   give_back(*std::move(connection));
   if (!*record) return UnknownUser{};
@@ -70,7 +89,10 @@ Lookup SqliteSource::find(const Asked& asked) {
   entry.hash = std::move(found.hash);
   entry.disabled = found.disabled;
   entry.route = std::move(found.route);
-  return one_entry(std::move(entry));
+  Entries entries = one_entry(std::move(entry));
+  for (AppPassword& password : *others)
+    entries.push_back(entry_of_program(entries.front(), std::move(password)));
+  return entries;
 }
 
 SqliteSource::Connection* SqliteSource::watch() {
@@ -130,7 +152,8 @@ void SqliteSource::upgrade(const std::string& user, const Secret& old, Secret fr
 absl::Status SqliteSource::check() {
   absl::StatusOr<std::unique_ptr<Connection>> connection = take();
   if (!connection.ok()) return connection.status();
-  const absl::Status status = (*connection)->store.list().status();
+  absl::Status status = (*connection)->store.list().status();
+  if (status.ok()) status = (*connection)->store.all_app_passwords().status();
   give_back(*std::move(connection));
   return status.ok() ? status : absl::Status(status.code(), options_.database + ": " + std::string(status.message()));
 }

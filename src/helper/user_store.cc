@@ -18,7 +18,7 @@ namespace {
 
 // "PsAu": says what kind of file this is, also to file(1).
 constexpr int64_t application_id = 0x50734175;
-constexpr int64_t schema_version = 2;
+constexpr int64_t schema_version = 3;
 // Of one answer about changes: with more it is cheaper to forget everybody.
 constexpr size_t changes_max = 1000;
 
@@ -67,8 +67,45 @@ ALTER TABLE users ADD COLUMN text TEXT;
 ALTER TABLE users ADD COLUMN code TEXT;
 PRAGMA user_version = 2;
 COMMIT;
+)sql",
+                                    R"sql(
+BEGIN IMMEDIATE;
+CREATE TABLE app_passwords (
+  user TEXT NOT NULL COLLATE NOCASE,
+  label TEXT NOT NULL COLLATE NOCASE CHECK (label <> ''),
+  password TEXT NOT NULL,
+  allow_protocols TEXT, allow_nets TEXT, expires TEXT,
+  PRIMARY KEY (user, label)
+);
+CREATE TRIGGER app_password_of_somebody BEFORE INSERT ON app_passwords
+WHEN NOT EXISTS (SELECT 1 FROM users WHERE user = NEW.user) BEGIN
+  SELECT RAISE(ABORT, 'there is no such user');
+END;
+CREATE TRIGGER app_password_added AFTER INSERT ON app_passwords BEGIN
+  INSERT INTO changes (user) VALUES (NEW.user);
+  DELETE FROM changes WHERE at < CAST(strftime('%s', 'now') AS INTEGER) - 86400;
+END;
+CREATE TRIGGER app_password_changed AFTER UPDATE ON app_passwords BEGIN
+  INSERT INTO changes (user) VALUES (OLD.user);
+  INSERT INTO changes (user) SELECT NEW.user WHERE NEW.user <> OLD.user;
+  DELETE FROM changes WHERE at < CAST(strftime('%s', 'now') AS INTEGER) - 86400;
+END;
+CREATE TRIGGER app_password_removed AFTER DELETE ON app_passwords BEGIN
+  INSERT INTO changes (user) VALUES (OLD.user);
+  DELETE FROM changes WHERE at < CAST(strftime('%s', 'now') AS INTEGER) - 86400;
+END;
+CREATE TRIGGER user_takes_app_passwords_along AFTER UPDATE OF user ON users WHEN NEW.user <> OLD.user BEGIN
+  UPDATE app_passwords SET user = NEW.user WHERE user = OLD.user;
+END;
+CREATE TRIGGER user_leaves_no_app_passwords AFTER DELETE ON users BEGIN
+  DELETE FROM app_passwords WHERE user = OLD.user;
+END;
+PRAGMA user_version = 3;
+COMMIT;
 )sql"};
 static_assert(std::size(upgrades) == schema_version - 1);
+
+constexpr const char* app_columns = "user, label, password, allow_protocols, allow_nets, expires";
 
 // "user, password, disabled, back, ...": the columns in the order of read_row() and bind_record().
 constexpr int fixed_columns = 3;
@@ -87,22 +124,24 @@ std::string placeholders() {
   return text;
 }
 
+void bind_attribute(Statement& statement, int index, const Route& route, std::string_view name) {
+  std::string text = attribute_text(route, name);
+  if (text.empty()) {
+    statement.bind_null(index);
+  } else {
+    statement.bind(index, text);
+  }
+  wipe(text);
+}
+
 void bind_record(Statement& statement, const UserRecord& record) {
   statement.reset();
   statement.bind(1, folded(record.user));
   statement.bind(2, record.hash.reveal());
   statement.bind(3, int64_t{record.disabled});
   int index = fixed_columns;
-  for (const RouteAttribute& attribute : route_attributes()) {
-    std::string text = attribute_text(record.route, attribute.name);
-    ++index;
-    if (text.empty()) {
-      statement.bind_null(index);
-    } else {
-      statement.bind(index, text);
-    }
-    wipe(text);
-  }
+  for (const RouteAttribute& attribute : route_attributes())
+    bind_attribute(statement, ++index, record.route, attribute.name);
 }
 
 absl::Status with_path(const absl::Status& status, const std::string& path) {
@@ -161,6 +200,10 @@ absl::Status ensure_schema(Database& database) {
   return made;
 }
 
+absl::Status broken_column(std::string_view name, const std::string& whose, const absl::Status& status) {
+  return absl::DataLossError("the column " + std::string(name) + " of " + whose + " " + std::string(status.message()));
+}
+
 absl::StatusOr<UserRecord> read_record(const Statement& row) {
   UserRecord record;
   record.user = std::string(row.text(0));
@@ -171,8 +214,7 @@ absl::StatusOr<UserRecord> read_record(const Statement& row) {
     const std::string_view text = row.text(column++);
     const absl::Status status = set_attribute(record.route, attribute.name, text);
     if (!status.ok()) {
-      return absl::DataLossError("the column " + std::string(attribute.name) + " of the user " + record.user + " " +
-                                 std::string(status.message()));
+      return broken_column(attribute.name, "the user " + record.user, status);
     }
   }
   return record;
@@ -196,7 +238,12 @@ absl::StatusOr<UserStore> UserStore::open(const std::string& path, uint32_t busy
   if (const absl::Status status = make_file(path); !status.ok()) return with_path(status, path);
   absl::StatusOr<Database> database = Database::open(path, busy_ms);
   if (!database.ok()) return with_path(database.status(), path);
-  if (const absl::Status status = ensure_schema(*database); !status.ok()) return with_path(status, path);
+  if (const absl::Status status = ensure_schema(*database); !status.ok()) {
+    if (!database->read_only()) return with_path(status, path);
+    return absl::FailedPreconditionError(path +
+                                         ": was made by an older postern-auth and cannot be written; run "
+                                         "`postern-auth user list` once as its owner, which brings it up to date");
+  }
   UserStore store(*std::move(database));
   if (const absl::Status status = store.prepare_all(); !status.ok()) return with_path(status, path);
   return store;
@@ -216,6 +263,13 @@ absl::Status UserStore::prepare_all() {
       {&replace_password_, "UPDATE users SET password = ?3 WHERE user = ?1 AND password = ?2"},
       {&remove_, "DELETE FROM users WHERE user = ?1"},
       {&list_, "SELECT " + columns() + " FROM users ORDER BY user"},
+      {&app_passwords_, std::string("SELECT ") + app_columns + " FROM app_passwords WHERE user = ?1 ORDER BY label"},
+      {&all_app_passwords_, std::string("SELECT ") + app_columns + " FROM app_passwords ORDER BY user, label"},
+      {&add_app_,
+       std::string("INSERT INTO app_passwords (") + app_columns +
+           ") SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE (SELECT count(*) FROM app_passwords WHERE user = ?1) < ?7"},
+      {&replace_app_, "UPDATE app_passwords SET password = ?3 WHERE user = ?1 AND password = ?2"},
+      {&remove_app_, "DELETE FROM app_passwords WHERE user = ?1 AND label = ?2"},
       {&data_version_, "PRAGMA data_version"},
       {&changes_, "SELECT id, user FROM changes WHERE id > ?1 AND at >= ?2 AND id <= ?3 ORDER BY id"},
   };
@@ -258,10 +312,15 @@ absl::StatusOr<bool> UserStore::set_password(std::string_view user, std::string_
 }
 
 absl::StatusOr<bool> UserStore::replace_password(std::string_view user, std::string_view old, std::string_view hash) {
-  replace_password_.bind(1, user);
-  replace_password_.bind(2, old);
-  replace_password_.bind(3, hash);
-  return run_change(replace_password_);
+  // A hash has a salt of its own, so that no two passwords of a user have the same.
+  for (Statement* statement : {&replace_password_, &replace_app_}) {
+    statement->bind(1, user);
+    statement->bind(2, old);
+    statement->bind(3, hash);
+    absl::StatusOr<bool> replaced = run_change(*statement);
+    if (!replaced.ok() || *replaced) return replaced;
+  }
+  return false;
 }
 
 absl::StatusOr<bool> UserStore::update(const UserRecord& record) {
@@ -285,6 +344,53 @@ absl::StatusOr<std::vector<UserRecord>> UserStore::list() {
     if (!record.ok()) return record.status();
     records.push_back(*std::move(record));
   }
+}
+
+absl::StatusOr<std::vector<AppPassword>> UserStore::read_app_passwords(Statement& statement) {
+  const ResetAtEnd reset(statement);
+  std::vector<AppPassword> passwords;
+  while (true) {
+    const absl::StatusOr<bool> row = statement.step();
+    if (!row.ok()) return row.status();
+    if (!*row) return passwords;
+    AppPassword& password = passwords.emplace_back();
+    password.user = statement.text(0);
+    password.label = statement.text(1);
+    password.hash = Secret(statement.text(2));
+    int column = 3;
+    for (const std::string_view name : app_attributes) {
+      const absl::Status status = set_attribute(password.limits, name, statement.text(column++));
+      if (!status.ok()) return broken_column(name, password.user + "'s password " + password.label, status);
+    }
+  }
+}
+
+absl::StatusOr<std::vector<AppPassword>> UserStore::app_passwords(std::string_view user) {
+  app_passwords_.bind(1, user);
+  return read_app_passwords(app_passwords_);
+}
+
+absl::StatusOr<std::vector<AppPassword>> UserStore::all_app_passwords() {
+  return read_app_passwords(all_app_passwords_);
+}
+
+absl::Status UserStore::add_app_password(const AppPassword& password) {
+  add_app_.bind(1, folded(password.user));
+  add_app_.bind(2, password.label);
+  add_app_.bind(3, password.hash.reveal());
+  int index = 3;
+  for (const std::string_view name : app_attributes)
+    bind_attribute(add_app_, ++index, password.limits, name);
+  add_app_.bind(7, int64_t{AppPassword::count_max});
+  const absl::StatusOr<bool> added = run_change(add_app_);
+  if (!added.ok()) return added.status();
+  return *added ? absl::OkStatus() : absl::ResourceExhaustedError("there are too many");
+}
+
+absl::StatusOr<bool> UserStore::remove_app_password(std::string_view user, std::string_view label) {
+  remove_app_.bind(1, user);
+  remove_app_.bind(2, label);
+  return run_change(remove_app_);
 }
 
 absl::StatusOr<int64_t> UserStore::data_version() {

@@ -7,8 +7,12 @@
 //            password  TEXT, a hash with or without {SCHEME}; see passwords.h
 //            disabled  INTEGER, 0 or 1
 //            and one column, TEXT or INTEGER, for each attribute of route.h, under the attribute's name; NULL: not said
-//   changes  id, user, at: a row for each insert, update and delete of users, written by triggers, so that a change by
-//            any program reaches the gates' caches. Rows older than a day go away.
+//   app_passwords
+//            user, label  the key, both compared without regard to ASCII case; more passwords of a user of the table
+//                     users, who is there: a trigger looks. They go away with him, and follow when his name changes
+//            password, allow_protocols, allow_nets, expires  as in users, of this password alone
+//   changes  id, user, at: a row for each insert, update and delete of the others, written by triggers, so that a change
+//            by any program reaches the gates' caches. Rows older than a day go away.
 //
 // The file is in WAL mode and has mode 0640: it holds hashes. A file that root makes gets the owner and group of its
 // folder, so that the daemon can use it.
@@ -36,6 +40,20 @@ struct UserRecord {
   Route route;
 };
 
+// A password that a user has besides his own, for one of his programs.
+struct AppPassword {
+  static constexpr size_t count_max = 15;  // of a user; a login looks at them all
+  static constexpr size_t label_size_max = 64;
+
+  std::string user;
+  std::string label;
+  Secret hash;
+  Route limits;  // allow_protocols, allow_nets and expires; nothing else of it counts
+};
+
+// What app_passwords has of a route, in the order of the columns.
+inline constexpr std::string_view app_attributes[] = {"allow_protocols", "allow_nets", "expires"};
+
 // Names in the order of their change, and the number to ask from the next time.
 struct ChangedUsers {
   std::vector<std::string> users;
@@ -55,10 +73,18 @@ class UserStore {
   absl::Status add(const UserRecord& record);
   // False: nobody of that name.
   absl::StatusOr<bool> set_password(std::string_view user, std::string_view hash);
-  // False also where another hash than `old` is stored by now.
+  // The user's own or one for a program. False also where another hash than `old` is stored by now.
   absl::StatusOr<bool> replace_password(std::string_view user, std::string_view old, std::string_view hash);
   absl::StatusOr<bool> update(const UserRecord& record);
   absl::StatusOr<bool> remove(std::string_view user);
+  // In the order of labels; of everybody, in the order of names.
+  absl::StatusOr<std::vector<AppPassword>> app_passwords(std::string_view user);
+  absl::StatusOr<std::vector<AppPassword>> all_app_passwords();
+  // AlreadyExistsError, with a sentence: the user is not there, or has that label. ResourceExhaustedError: he has
+  // AppPassword::count_max.
+  absl::Status add_app_password(const AppPassword& password);
+  // False: there is none.
+  absl::StatusOr<bool> remove_app_password(std::string_view user, std::string_view label);
   // In the order of names.
   absl::StatusOr<std::vector<UserRecord>> list();
 
@@ -77,9 +103,11 @@ class UserStore {
   absl::Status prepare_all();
   absl::StatusOr<bool> run_change(Statement& statement);
   absl::StatusOr<ChangedUsers> read_changes(int64_t id, int64_t at);
+  static absl::StatusOr<std::vector<AppPassword>> read_app_passwords(Statement& statement);
 
   Database database_;
   Statement find_, add_, update_, set_password_, replace_password_, remove_, list_, data_version_, changes_;
+  Statement app_passwords_, all_app_passwords_, add_app_, replace_app_, remove_app_;
 };
 
 }  // namespace postern::helper

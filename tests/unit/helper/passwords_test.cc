@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -160,6 +161,24 @@ TEST(Scram, OnlySoundKeysAreKeys) {
   }
   Passwords passwords({.scheme = Scheme::Bcrypt});
   EXPECT_EQ(passwords.verify("{SCRAM-SHA-256}4096,broken", "pencil").match, Match::CannotSay);
+}
+
+// Two are never the same, and every letter comes up.
+TEST(Passwords, MakesOnes) {
+  std::set<std::string> made, letters;
+  for (int i = 0; i < 200; ++i) {
+    const std::string fresh(Passwords::make_password().reveal());
+    EXPECT_EQ(fresh.size(), 29u);
+    for (size_t at = 0; at < fresh.size(); ++at) {
+      EXPECT_EQ(fresh[at] == '-', at % 5 == 4) << fresh;
+      letters.insert(fresh.substr(at, 1));
+    }
+    made.insert(fresh);
+  }
+  EXPECT_EQ(made.size(), 200u);
+  EXPECT_EQ(letters.size(), 32u);
+  for (const char* unclear : {"i", "l", "o", "0", "1"})
+    EXPECT_FALSE(letters.contains(unclear)) << unclear;
 }
 
 }  // namespace

@@ -74,6 +74,8 @@ void fill_route(const Route& route, std::vector<postern_bytes>& backs, postern_a
   answer.back = backs.data();
   answer.back_count = backs.size();
   answer.pool = said(route.pool);
+  answer.moving_to = said(route.moving_to);
+  answer.moving_to_tls_name = said(route.moving_to_tls_name);
   answer.user = said(route.user);
   answer.password = said(route.password.reveal());
   answer.master_user = said(route.master_user);

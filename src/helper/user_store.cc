@@ -70,6 +70,8 @@ COMMIT;
 )sql",
                                     R"sql(
 BEGIN IMMEDIATE;
+ALTER TABLE users ADD COLUMN moving_to TEXT;
+ALTER TABLE users ADD COLUMN moving_to_tls_name TEXT;
 CREATE TABLE app_passwords (
   user TEXT NOT NULL COLLATE NOCASE,
   label TEXT NOT NULL COLLATE NOCASE CHECK (label <> ''),

@@ -334,6 +334,8 @@ class Administration(PosternAuth):
         """One that a postern-auth without them has made."""
         self.user("add", "joe", password="own")
         with sqlite3.connect(self.database) as older:
+            for column in ["moving_to", "moving_to_tls_name"]:
+                older.execute(f"ALTER TABLE users DROP COLUMN {column}")
             older.executescript("DROP TABLE app_passwords; DROP TRIGGER user_takes_app_passwords_along;"
                                 "DROP TRIGGER user_leaves_no_app_passwords; PRAGMA user_version = 2")
         older.close()

@@ -120,6 +120,8 @@ TEST(Route, AttributesGoInAndOut) {
   const std::pair<const char*, const char*> good[] = {
       {"back", "127.0.1.1:143,[2001:db8::1]:993,192.0.2.7"},
       {"pool", "default"},
+      {"moving_to", "[2001:db8::2]:143"},
+      {"moving_to_tls_name", "new.example.test"},
       {"back_user", "{local}"},
       {"back_password", "x"},
       {"master_user", "boss"},
@@ -154,6 +156,8 @@ TEST(Route, AttributesGoInAndOut) {
                                     {"back", "127.0.0.1:0"},
                                     {"back", ","},
                                     {"back", "127.0.0.1:143,x"},
+                                    {"moving_to", "mx.example.test"},
+                                    {"moving_to", "127.0.0.1:143,127.0.0.2:143"},
                                     {"tls", "maybe"},
                                     {"mechanism", "CRAM-MD5"},
                                     {"proxy_protocol", "v3"},
@@ -423,7 +427,8 @@ TEST(UserStore, BringsAnOlderSchemaUpToDate) {
                     ->run("DROP TABLE app_passwords; DROP TRIGGER user_takes_app_passwords_along;"
                           "DROP TRIGGER user_leaves_no_app_passwords")
                     .ok());
-    for (const char* column : {"back_by_hash", "allow_protocols", "master", "expires", "text", "code"})
+    for (const char* column :
+         {"moving_to", "moving_to_tls_name", "back_by_hash", "allow_protocols", "master", "expires", "text", "code"})
       ASSERT_TRUE(database->run(("ALTER TABLE users DROP COLUMN " + std::string(column)).c_str()).ok());
     ASSERT_TRUE(database->run("PRAGMA user_version = 1").ok());
   }

@@ -50,15 +50,18 @@ absl::StatusOr<Entry> entry_of(const std::vector<Column>& columns) {
   return entry;
 }
 
+std::vector<std::string_view> known_columns() {
+  std::vector<std::string_view> names{"password", "label", "disabled"};
+  for (const RouteAttribute& attribute : route_attributes())
+    names.push_back(attribute.name);
+  return names;
+}
+
 std::vector<std::string> unused(const std::vector<Column>& columns) {
+  const std::vector<std::string_view> known = known_columns();
   std::vector<std::string> names;
   for (const Column& column : columns) {
-    const std::string name = folded(column.name);
-    const std::span<const RouteAttribute> known = route_attributes();
-    const bool is_used =
-        name == "password" || name == "label" || name == "disabled" ||
-        std::any_of(known.begin(), known.end(), [&](const RouteAttribute& a) { return a.name == name; });
-    if (!is_used) names.push_back(column.name);
+    if (!is_one_of(known, folded(column.name))) names.push_back(column.name);
   }
   return names;
 }

@@ -23,6 +23,8 @@ struct Column {
 // how; never what it held.
 absl::StatusOr<Entry> entry_of(const std::vector<Column>& columns);
 
+// All that entry_of() knows.
+std::vector<std::string_view> known_columns();
 // Those that entry_of() passes over, for --check: perhaps they are spelled wrong.
 std::vector<std::string> unused(const std::vector<Column>& columns);
 

@@ -58,22 +58,14 @@ const char* remedy(CURLcode code) {
 }  // namespace
 
 CurlHandle CurlPool::take() {
-  {
-    const std::lock_guard guard(lock_);
-    if (!idle_.empty()) {
-      CurlHandle handle = std::move(idle_.back());
-      idle_.pop_back();
-      return handle;
-    }
-  }
-  return CurlHandle(library_is_ready() ? curl_easy_init() : nullptr);
+  CurlHandle handle = idle_.take();
+  return handle != nullptr ? std::move(handle) : CurlHandle(library_is_ready() ? curl_easy_init() : nullptr);
 }
 
 void CurlPool::give_back(CurlHandle handle) {
   // Connections stay; pointers to what the question owned do not.
   curl_easy_reset(handle.get());
-  const std::lock_guard guard(lock_);
-  idle_.push_back(std::move(handle));
+  idle_.give_back(std::move(handle));
 }
 
 CurlHeaders::~CurlHeaders() {
@@ -125,6 +117,15 @@ Transfer transfer(CURL* curl) {
   done.why = *words != '\0' ? words : curl_easy_strerror(done.code);
   if (const char* advice = remedy(done.code); *advice != '\0') done.why += std::string(". ") + advice;
   return done;
+}
+
+absl::StatusOr<long> answer_code(CurlPool& pool, CurlHandle curl) {
+  const Transfer done = transfer(curl.get());
+  long status = 0;
+  curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &status);
+  pool.give_back(std::move(curl));
+  if (done.code != CURLE_OK) return absl::UnavailableError(done.why);
+  return status;
 }
 
 void collect_body(CURL* curl, CurlBody& body) {

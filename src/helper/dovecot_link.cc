@@ -13,6 +13,8 @@
 #include <atomic>
 #include <utility>
 
+#include "helper/socket_wait.h"
+
 namespace postern::helper {
 namespace {
 
@@ -145,10 +147,8 @@ void DovecotLink::read(Lock& lock, Instant deadline) {
   std::array<char, 8192> bytes;
   const int socket = socket_;
   lock.unlock();
-  const auto left = std::chrono::ceil<Duration>(deadline - steady_clock::now());
-  pollfd readable{socket, POLLIN, 0};
-  const int ready = poll(&readable, 1, static_cast<int>(std::max<int64_t>(left.count(), 0)));
-  const ssize_t size = ready > 0 ? recv(socket, bytes.data(), bytes.size(), 0) : -1;
+  const bool is_ready = wait_for(socket, POLLIN, deadline);
+  const ssize_t size = is_ready ? recv(socket, bytes.data(), bytes.size(), 0) : -1;
   const int error = errno;
   lock.lock();
   if (size > 0) {
@@ -157,7 +157,7 @@ void DovecotLink::read(Lock& lock, Instant deadline) {
     take_input();
   } else if (size == 0) {
     lose(is_ready_ ? "Dovecot hung up" : "Dovecot hung up before its greeting was over. Is it a socket for clients?");
-  } else if (ready > 0 && error != EAGAIN && error != EINTR) {
+  } else if (is_ready && error != EAGAIN && error != EINTR) {
     lose(strerror(error));
   }
 }

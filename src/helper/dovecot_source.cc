@@ -7,21 +7,9 @@
 #include "helper/token_claims.h"
 
 namespace postern::helper {
-namespace {
-
-constexpr size_t socket_size_max = 107;
-
-Refused refuse(std::string why) {
-  Refused refused;
-  refused.why = std::move(why);
-  return refused;
-}
-
-}  // namespace
-
 DovecotOptions read_dovecot(TableReader& reader, SourceRules& rules) {
   DovecotOptions options;
-  reader.path("socket", options.socket, socket_size_max);
+  reader.path("socket", options.socket, socket_path_max);
   reader.text("service", options.service);
   if (rules.only_route)
     reader.wrong(*reader.take("role"), "role", "is \"route\"; Dovecot is only asked with a password");
@@ -36,8 +24,9 @@ Lookup DovecotSource::find(const Asked& asked) {
   const bool has_token = asked.question.token.data != nullptr;
   // Dovecot's PLAIN ends a password there, so that the rest would not count.
   if (!has_token && view(asked.question.password).find('\0') != std::string_view::npos)
-    return refuse("a NUL in the password");
-  if (has_token && !can_be_token(view(asked.question.token))) return refuse("the token has bytes that no token has");
+    return refuse(POSTERN_REASON_CREDENTIALS, "a NUL in the password");
+  if (has_token && !can_be_token(view(asked.question.token)))
+    return refuse(POSTERN_REASON_CREDENTIALS, "the token has bytes that no token has");
   const absl::StatusOr<std::vector<std::string>> offered = link_.mechanisms(deadline);
   if (!offered.ok()) return SourceFailure{std::string(offered.status().message())};
   const auto offers = [&](std::string_view word) {
@@ -49,7 +38,7 @@ Lookup DovecotSource::find(const Asked& asked) {
   if (!offers(mechanism)) return SourceFailure{"Dovecot's auth_mechanisms lack plain"};
   if (dovecot_question(UINT32_MAX, mechanism, asked, options_.service).size() > dovecot_line_max) {
     if (has_token) return SourceFailure{"the token is longer than Dovecot takes"};
-    return refuse("the password is longer than Dovecot takes");
+    return refuse(POSTERN_REASON_CREDENTIALS, "the password is longer than Dovecot takes");
   }
   const absl::StatusOr<DovecotAnswer> answer =
       link_.ask([&](uint32_t id) { return dovecot_question(id, mechanism, asked, options_.service); }, deadline);
@@ -57,15 +46,9 @@ Lookup DovecotSource::find(const Asked& asked) {
 }
 
 absl::Status DovecotSource::check() {
-  postern_question question{};
-  question.protocol = postern_text("imap");
-  question.user = postern_text("postern-check@example.invalid");
-  question.password = postern_text("postern-check");
-  question.client = postern_text("127.0.0.1:1");
+  postern_question question = question_of_nobody();
   question.tls = postern_text("TLSv1.3");
-  const Lookup lookup = find(Asked(question, view(question.user)));
-  const auto* failure = std::get_if<SourceFailure>(&lookup);
-  return failure != nullptr ? absl::UnavailableError(failure->text + ".") : absl::OkStatus();
+  return status_of(find(Asked(question, view(question.user))));
 }
 
 }  // namespace postern::helper

@@ -19,7 +19,6 @@ using std::chrono::steady_clock;
 constexpr size_t head_size_max = 16 * 1024;
 // A daemon that says WAIT without a time is asked again at once by nginx; so much is the least that spares both.
 constexpr Duration wait_min = std::chrono::milliseconds(100);
-constexpr size_t socket_size_max = 107;
 
 // The lines of an answer up to the empty one; what comes behind is not read.
 struct Head {
@@ -73,13 +72,11 @@ void read_headers(TableReader& reader, std::vector<Secret>& headers) {
   }
 }
 
-constexpr std::string_view checks[] = {"password", "back"};
-
 }  // namespace
 
 HttpOptions read_http(TableReader& reader, SourceRules& rules) {
   HttpOptions options;
-  reader.path("unix_socket", options.place.unix_socket, socket_size_max);
+  reader.path("unix_socket", options.place.unix_socket, socket_path_max);
   if (reader.take("url") == nullptr && options.place.unix_socket.empty()) {
     reader.missing("url", "url = \"http://127.0.0.1:8080/auth\"");
   }
@@ -87,9 +84,7 @@ HttpOptions read_http(TableReader& reader, SourceRules& rules) {
   reader.path("tls_ca", options.place.tls_ca);
   read_headers(reader, options.headers);
   reader.truth("tokens", options.tokens);
-  size_t check = 0;
-  reader.choice("check", checks, check);
-  options.checks_password = check == 0;
+  options.checks_password = !rules.check_at_back;
   if (rules.only_route)
     reader.wrong(*reader.take("role"), "role", "is \"route\"; a daemon is only asked with a password");
   // nginx asks for no other, so a daemon may take one for anything.
@@ -175,15 +170,8 @@ Lookup HttpSource::admit(const Asked& asked, std::string_view told_user, const A
 }
 
 absl::Status HttpSource::check() {
-  postern_question question{};
-  question.protocol = postern_text("imap");
-  question.mechanism = postern_text("PLAIN");
-  question.user = postern_text("postern-check@example.invalid");
-  question.password = postern_text("postern-check");
-  question.client = postern_text("127.0.0.1:1");
-  const Lookup lookup = find(Asked(question, view(question.user)));
-  const auto* failure = std::get_if<SourceFailure>(&lookup);
-  return failure != nullptr ? absl::UnavailableError(failure->text + ".") : absl::OkStatus();
+  const postern_question question = question_of_nobody();
+  return status_of(find(Asked(question, view(question.user))));
 }
 
 std::vector<std::string> HttpSource::advice() const {

@@ -79,12 +79,9 @@ absl::StatusOr<std::string> KeyRing::read(Duration timeout) {
   set_rules_of_house(curl.get(), timeout);
   set_web_place(curl.get(), place_.web);
   collect_body(curl.get(), body);
-  const Transfer done = transfer(curl.get());
-  long status = 0;
-  curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &status);
-  pool_.give_back(std::move(curl));
-  if (done.code != CURLE_OK) return absl::UnavailableError(done.why);
-  if (status != 200) return absl::UnavailableError("the web server answers " + std::to_string(status));
+  const absl::StatusOr<long> status = answer_code(pool_, std::move(curl));
+  if (!status.ok()) return status.status();
+  if (*status != 200) return absl::UnavailableError("the web server answers " + std::to_string(*status));
   return std::string(body.bytes.reveal());
 }
 

@@ -28,24 +28,18 @@ constexpr Saying active_directory[] = {
     {", data 775,", POSTERN_REASON_DISABLED, "locked after too many wrong passwords"},
 };
 
-Refused refused(postern_reason reason, const std::string& why, const std::string& text) {
-  Refused refusal;
-  refusal.reason = reason;
-  refusal.why = why + ": " + text;
-  return refusal;
-}
-
 Lookup invalid_credentials(const LdapResult& bind) {
   switch (bind.policy) {
     case LdapResult::Policy::Locked:
-      return refused(POSTERN_REASON_DISABLED, "locked after too many wrong passwords", bind.text);
-    case LdapResult::Policy::Expired: return refused(POSTERN_REASON_DISABLED, "the password has expired", bind.text);
+      return refuse(POSTERN_REASON_DISABLED, "locked after too many wrong passwords: " + bind.text);
+    case LdapResult::Policy::Expired: return refuse(POSTERN_REASON_DISABLED, "the password has expired: " + bind.text);
     case LdapResult::Policy::Nothing: break;
   }
   for (const Saying& saying : active_directory) {
-    if (bind.text.find(saying.sign) != std::string::npos) return refused(saying.reason, saying.why, bind.text);
+    if (bind.text.find(saying.sign) != std::string::npos)
+      return refuse(saying.reason, std::string(saying.why) + ": " + bind.text);
   }
-  return refused(POSTERN_REASON_CREDENTIALS, "wrong password", bind.text);
+  return refuse(POSTERN_REASON_CREDENTIALS, "wrong password: " + bind.text);
 }
 
 // Several values of an attribute that may have them are a list, as in a database's column.
@@ -64,7 +58,7 @@ Lookup refusal_of(const LdapResult& bind) {
     case LDAP_NO_SUCH_OBJECT: return UnknownUser{};
     // 389 Directory Server: too many wrong passwords.
     case LDAP_CONSTRAINT_VIOLATION:
-      return refused(POSTERN_REASON_DISABLED, "the directory does not let the account in now", bind.text);
+      return refuse(POSTERN_REASON_DISABLED, "the directory does not let the account in now: " + bind.text);
     default: return SourceFailure{bind.text};
   }
 }

@@ -94,7 +94,6 @@ LdapResult LdapConnection::open(const Server& server, Instant deadline) {
   if (deadline_.attach(handle) != LDAP_OPT_SUCCESS) return {LDAP_LOCAL_ERROR, "libldap refuses a callback"};
   limit(deadline);
   if (const int code = ldap_connect(handle); code != LDAP_SUCCESS) return failure(code);
-  used_ = std::chrono::steady_clock::now();
   return server.start_tls ? start_tls(deadline) : LdapResult{};
 }
 
@@ -194,7 +193,6 @@ LdapResult LdapConnection::wait(int message, Instant deadline, LDAPMessage** kee
   timeval left = time_left(deadline);
   LDAPMessage* answer = nullptr;
   const int type = ldap_result(handle_.get(), message, LDAP_MSG_ALL, &left, &answer);
-  used_ = std::chrono::steady_clock::now();
   if (type == 0) {
     ldap_abandon_ext(handle_.get(), message, nullptr, nullptr);
     return {LDAP_TIMEOUT, too_late};

@@ -62,9 +62,6 @@ class LdapConnection {
   // At most two entries: whoever gets two knows enough. Referrals are not followed.
   LdapResult search(const LdapSearch& search, std::vector<LdapFound>& found, Instant deadline);
 
-  // When it last had something to do.
-  Instant used() const { return used_; }
-
  private:
   struct Close {
     void operator()(LDAP* handle) const;
@@ -79,7 +76,6 @@ class LdapConnection {
 
   LdapDeadline deadline_;  // outlives the handle, which calls it
   std::unique_ptr<LDAP, Close> handle_;
-  Instant used_{};
 };
 
 // `value` for a filter or a DN: every byte that could mean something there is \XX, which both RFC 4515, section 3, and

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 
-#include <algorithm>
+#include "helper/socket_wait.h"
 
 namespace postern::helper {
 namespace {
@@ -54,17 +54,12 @@ ber_slen_t LdapDeadline::write(Sockbuf_IO_Desc* layer, void* from, ber_len_t siz
 }
 
 bool LdapDeadline::wait(Sockbuf_IO_Desc* layer, short events) const {
-  pollfd waiting{-1, events, 0};
-  if (ber_sockbuf_ctrl(layer->sbiod_sb, LBER_SB_OPT_GET_FD, &waiting.fd) < 0) return true;
-  while (true) {
-    const auto left = std::chrono::ceil<Duration>(deadline_ - std::chrono::steady_clock::now()).count();
-    const int ready = poll(&waiting, 1, static_cast<int>(std::max<int64_t>(left, 0)));
-    if (ready > 0) return true;
-    if (ready < 0 && errno == EINTR) continue;
-    // Not "try again", which libldap would.
-    errno = ETIMEDOUT;
-    return false;
-  }
+  int waiting = -1;
+  if (ber_sockbuf_ctrl(layer->sbiod_sb, LBER_SB_OPT_GET_FD, &waiting) < 0) return true;
+  if (wait_for(waiting, events, deadline_)) return true;
+  // Not "try again", which libldap would.
+  errno = ETIMEDOUT;
+  return false;
 }
 
 }  // namespace postern::helper

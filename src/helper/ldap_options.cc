@@ -125,9 +125,7 @@ void read_attributes(TableReader& reader, LdapOptions& options) {
   if (table->kind != Value::Kind::Table) {
     return reader.wrong_kind(*table, "attributes", "a table, such as { back = \"mailHost\" }");
   }
-  std::vector<std::string_view> known{"password", "disabled"};
-  for (const RouteAttribute& attribute : route_attributes())
-    known.push_back(attribute.name);
+  const std::vector<std::string_view> known = known_columns();
   for (const config::Entry& entry : table->entries) {
     const std::string key = "attributes." + entry.key;
     if (std::find(known.begin(), known.end(), entry.key) == known.end()) {

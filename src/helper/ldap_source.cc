@@ -54,17 +54,16 @@ bool may_be_a_password(std::string_view password) {
 }
 
 Refused no_password() {
-  Refused refusal;
-  refusal.why = "the password is empty, or has a NUL";
-  return refusal;
+  return refuse(POSTERN_REASON_CREDENTIALS, "the password is empty, or has a NUL");
 }
 
 }  // namespace
 
 LdapSource::LdapSource(LdapOptions options)
-    : options_(std::move(options)), name_("ldap:" + (options_.servers.empty() ? "" : options_.servers[0].uri)) {
-  for (const LdapConnection::Server& server : options_.servers)
-    servers_.push_back({server});
+    : options_(std::move(options)),
+      name_("ldap:" + (options_.servers.empty() ? "" : options_.servers[0].uri)),
+      servers_(options_.servers.size(), server_pause),
+      idle_(idle_max) {
   // libldap sets itself up when it is used first, which several threads must not do at once.
   int version = 0;
   ldap_get_option(nullptr, LDAP_OPT_PROTOCOL_VERSION, &version);
@@ -187,16 +186,14 @@ LdapResult LdapSource::search_on(LdapConnection& connection, const LdapSearch& s
 }
 
 LdapResult LdapSource::search(const LdapSearch& wanted, std::vector<LdapFound>& found, Instant deadline) {
-  if (Connection connection = take_idle(); connection != nullptr) {
-    const Duration left = std::chrono::duration_cast<Duration>(deadline - now());
-    const LdapResult result = connection->search(wanted, found, now() + left / static_cast<int64_t>(servers_.size()));
+  if (Connection connection = idle_.take(); connection != nullptr) {
+    const LdapResult result = connection->search(wanted, found, ServerOrder::share(deadline, options_.servers.size()));
     if (!result.is_servers_fault()) {
-      keep(std::move(connection));
+      idle_.give_back(std::move(connection));
       return result;
     }
     // It was closed while nobody used it, and the others with it.
     found.clear();
-    const std::lock_guard guard(lock_);
     idle_.clear();
   }
   const Use use = [&](LdapConnection& connection, Instant until) {
@@ -205,26 +202,22 @@ LdapResult LdapSource::search(const LdapSearch& wanted, std::vector<LdapFound>& 
   };
   Connection connection;
   LdapResult result = on_a_server(use, deadline, &connection);
-  if (result.ok()) keep(std::move(connection));
+  if (result.ok()) idle_.give_back(std::move(connection));
   return result;
 }
 
 LdapResult LdapSource::on_a_server(const Use& use, Instant deadline, Connection* connection) {
-  const std::vector<size_t> order = order_of_servers();
+  const std::vector<size_t> order = servers_.now();
   LdapResult result;
   std::string faults;
   for (size_t i = 0; i < order.size(); ++i) {
     const LdapConnection::Server& server = options_.servers[order[i]];
-    // Each gets its share of the time: one that hangs must not cost those behind it.
-    const Instant until = now() + (deadline - now()) / static_cast<int64_t>(order.size() - i);
+    const Instant until = ServerOrder::share(deadline, order.size() - i);
     auto fresh = std::make_unique<LdapConnection>();
     result = fresh->open(server, until);
     if (result.ok()) result = use(*fresh, until);
     const bool is_down = result.is_servers_fault();
-    {
-      const std::lock_guard guard(lock_);
-      servers_[order[i]].look_again = is_down ? now() + server_pause : Instant{};
-    }
+    is_down ? servers_.failed(order[i]) : servers_.served(order[i]);
     if (!result.ok()) result.text = server.uri + ": " + result.text;
     if (!is_down) {
       if (connection != nullptr) *connection = std::move(fresh);
@@ -234,33 +227,6 @@ LdapResult LdapSource::on_a_server(const Use& use, Instant deadline, Connection*
   }
   result.text = faults;
   return result;
-}
-
-// As configured, but those that failed a moment ago come last.
-std::vector<size_t> LdapSource::order_of_servers() {
-  const std::lock_guard guard(lock_);
-  std::vector<size_t> order;
-  for (size_t i = 0; i < servers_.size(); ++i)
-    order.push_back(i);
-  std::stable_partition(order.begin(), order.end(), [&](size_t i) { return servers_[i].look_again <= now(); });
-  return order;
-}
-
-LdapSource::Connection LdapSource::take_idle() {
-  std::vector<Connection> old;  // closed without the lock
-  const std::lock_guard guard(lock_);
-  while (!idle_.empty()) {
-    Connection connection = std::move(idle_.back());
-    idle_.pop_back();
-    if (now() - connection->used() < idle_max) return connection;
-    old.push_back(std::move(connection));
-  }
-  return nullptr;
-}
-
-void LdapSource::keep(Connection connection) {
-  const std::lock_guard guard(lock_);
-  idle_.push_back(std::move(connection));
 }
 
 absl::Status LdapSource::check() {
@@ -277,8 +243,7 @@ absl::Status LdapSource::check() {
 absl::Status LdapSource::check_server(const LdapConnection::Server& server) const {
   const auto wrong = [](std::string text) { return absl::FailedPreconditionError(std::move(text)); };
   const Instant deadline = now() + rules().turnstile.timeout;
-  postern_question question{};
-  question.user = postern_text(nobody);
+  const postern_question question = question_of_nobody();
   const Asked asked(question, std::string(nobody) + "@" + nobody + ".invalid");
   LdapConnection connection;
   LdapResult result = connection.open(server, deadline);

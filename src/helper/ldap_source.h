@@ -4,12 +4,13 @@
 
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
+#include "helper/idle_pool.h"
 #include "helper/ldap_connection.h"
 #include "helper/ldap_options.h"
+#include "helper/server_order.h"
 #include "helper/source.h"
 
 namespace postern::helper {
@@ -29,19 +30,12 @@ class LdapSource : public Source {
  private:
   using Connection = std::unique_ptr<LdapConnection>;
   using Use = std::function<LdapResult(LdapConnection&, Instant deadline)>;
-  struct Server {
-    LdapConnection::Server address;
-    Instant look_again{};  // it failed, so it is the last one to be asked until then
-  };
 
   // `use` on a fresh connection to the first server that is up to it.
   LdapResult on_a_server(const Use& use, Instant deadline, Connection* connection = nullptr);
-  std::vector<size_t> order_of_servers();
   LdapResult search(const LdapSearch& search, std::vector<LdapFound>& found, Instant deadline);
   LdapResult search_on(LdapConnection& connection, const LdapSearch& search, std::vector<LdapFound>& found,
                        Instant deadline) const;
-  Connection take_idle();
-  void keep(Connection connection);
 
   LdapSearch search_for(const Asked& asked) const;
   Lookup look_up(const Asked& asked, std::vector<LdapFound>& found, Instant deadline);
@@ -52,9 +46,8 @@ class LdapSource : public Source {
 
   const LdapOptions options_;
   const std::string name_;
-  std::mutex lock_;
-  std::vector<Server> servers_;
-  std::vector<Connection> idle_;
+  ServerOrder servers_;
+  IdlePool<Connection> idle_;
 };
 
 }  // namespace postern::helper

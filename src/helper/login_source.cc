@@ -75,13 +75,6 @@ bool is_server(const std::string& server) {
          Endpoint::parse("127.0.0.1" + server.substr(colon)).has_value();
 }
 
-Refused refuse(postern_reason reason, std::string why) {
-  Refused refused;
-  refused.reason = reason;
-  refused.why = std::move(why);
-  return refused;
-}
-
 }  // namespace
 
 LoginOptions read_login(TableReader& reader, SourceRules& rules) {
@@ -175,15 +168,12 @@ Lookup LoginSource::find(const Asked& asked) {
 }
 
 absl::Status LoginSource::check() {
-  postern_question question{};
-  question.user = postern_text("postern-check@example.invalid");
-  question.password = postern_text("postern-check");
+  const postern_question question = question_of_nobody();
   const Lookup lookup = find(Asked(question, view(question.user)));
-  if (const auto* failure = std::get_if<SourceFailure>(&lookup)) return absl::UnavailableError(failure->text + ".");
   if (std::holds_alternative<Admitted>(lookup)) {
     return absl::FailedPreconditionError("the server lets a user in whom nobody has made, so it verifies nothing.");
   }
-  return absl::OkStatus();
+  return status_of(lookup);
 }
 
 std::vector<std::string> LoginSource::advice() const {

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "config/words.h"
+#include "helper/socket_wait.h"
 #include "helper/this_machine.h"
 
 namespace postern::helper {
@@ -325,7 +326,7 @@ void read_servers(TableReader& reader, Setting& setting) {
   names.insert(names.end(), more.begin(), more.end());
   uint32_t port = 3306;
   reader.number("port", 1, 65535, port);
-  reader.path("socket", setting.socket, 107);
+  reader.path("socket", setting.socket, socket_path_max);
   const config::Value* said = reader.take(more.empty() ? "host" : "hosts");
   if (!names.empty() && !setting.socket.empty()) {
     reader.wrong(*reader.take("socket"), "socket", "excludes host and hosts; keep one of them");

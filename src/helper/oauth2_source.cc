@@ -29,13 +29,6 @@ void append_encoded(CURL* curl, std::string_view text, auth::SecretBuffer& form)
   curl_free(encoded);
 }
 
-Refused refuse(postern_reason reason, std::string why) {
-  Refused refused;
-  refused.reason = reason;
-  refused.why = std::move(why);
-  return refused;
-}
-
 void read_keys(TableReader& reader, KeyPlace& place) {
   std::string from;
   reader.text("jwks", from);
@@ -158,16 +151,13 @@ absl::StatusOr<std::string> OAuth2Source::introspect(std::string_view token) {
     curl_easy_setopt(curl.get(), CURLOPT_PASSWORD, secret.reveal().data());
   }
   collect_body(curl.get(), body);
-  const Transfer done = transfer(curl.get());
-  long status = 0;
-  curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &status);
-  pool_.give_back(std::move(curl));
-  if (done.code != CURLE_OK) return absl::UnavailableError(done.why);
-  if (status == 401 || status == 403) {
+  const absl::StatusOr<long> status = answer_code(pool_, std::move(curl));
+  if (!status.ok()) return status.status();
+  if (*status == 401 || *status == 403) {
     return absl::UnavailableError("the issuer refuses us. Look at client_id and client_secret");
   }
-  if (status != 200)
-    return absl::UnavailableError("the issuer answers " + std::to_string(status) + ". Is this its introspection_url?");
+  if (*status != 200)
+    return absl::UnavailableError("the issuer answers " + std::to_string(*status) + ". Is this its introspection_url?");
   const absl::StatusOr<bool> active = is_active(body.bytes.reveal());
   if (!active.ok())
     return absl::UnavailableError(std::string(active.status().message()) + ". Is this its introspection_url?");

@@ -10,8 +10,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <utility>
+
+#include "helper/socket_wait.h"
 
 namespace postern::helper {
 namespace {
@@ -59,17 +60,6 @@ int spawn(const char* service, const char* folder, int socket, pid_t& pid) {
   return posix_spawn(&pid, "/proc/self/exe", &how.actions, &how.attributes, arguments, environ);
 }
 
-// True once there is something to read, or an end.
-bool wait_readable(int socket, Duration patience) {
-  pollfd waiting{socket, POLLIN, 0};
-  const Instant end = std::chrono::steady_clock::now() + patience;
-  while (true) {
-    const auto left = std::chrono::duration_cast<Duration>(end - std::chrono::steady_clock::now()).count();
-    const int ready = poll(&waiting, 1, static_cast<int>(std::max<int64_t>(left, 0)));
-    if (ready >= 0 || errno != EINTR) return ready > 0;
-  }
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<PamChild>> PamChild::start(const std::string& service, const std::string& folder) {
@@ -103,7 +93,7 @@ absl::StatusOr<PamAnswer> PamChild::ask(const PamAsked& asked, Instant deadline)
   if (send(socket_, &asked, sizeof asked, MSG_NOSIGNAL) != static_cast<ssize_t>(sizeof asked)) {
     return absl::UnavailableError(how_it_ended());
   }
-  if (!wait_readable(socket_, std::chrono::duration_cast<Duration>(deadline - std::chrono::steady_clock::now()))) {
+  if (!wait_for(socket_, POLLIN, deadline)) {
     return absl::DeadlineExceededError("PAM's modules did not answer in time; their process is killed");
   }
   if (recv(socket_, &answer, sizeof answer, 0) != static_cast<ssize_t>(sizeof answer)) {
@@ -115,7 +105,7 @@ absl::StatusOr<PamAnswer> PamChild::ask(const PamAsked& asked, Instant deadline)
 }
 
 bool PamChild::is_ready() const {
-  return questions_ < questions_max && !wait_readable(socket_, Duration(0));
+  return questions_ < questions_max && !has_hung_up(socket_);
 }
 
 std::string PamChild::how_it_ended() {

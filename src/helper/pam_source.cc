@@ -31,13 +31,6 @@ bool put(char (&into)[size], std::string_view text) {
   return true;
 }
 
-Refused refused(postern_reason reason, std::string why) {
-  Refused refusal;
-  refusal.reason = reason;
-  refusal.why = std::move(why);
-  return refusal;
-}
-
 }  // namespace
 
 PamOptions read_pam(TableReader& reader, SourceRules& rules) {
@@ -55,38 +48,22 @@ PamOptions read_pam(TableReader& reader, SourceRules& rules) {
 
 PamSource::PamSource(PamOptions options) : options_(std::move(options)), name_("pam:" + options_.service) {}
 
-absl::StatusOr<std::unique_ptr<PamChild>> PamSource::take() {
-  std::vector<std::unique_ptr<PamChild>> ended;  // buried without the lock
-  {
-    const std::lock_guard guard(lock_);
-    while (!idle_.empty()) {
-      std::unique_ptr<PamChild> child = std::move(idle_.back());
-      idle_.pop_back();
-      if (child->is_ready()) return child;
-      ended.push_back(std::move(child));
-    }
-  }
-  return PamChild::start(options_.service, options_.folder);
-}
-
 Lookup PamSource::find(const Asked& asked) {
   const Instant deadline = std::chrono::steady_clock::now() + rules().turnstile.timeout;
   const std::string_view password = view(asked.question.password);
   Question question;
   if (password.empty() || !put(question.asked.password, password)) {
-    return refused(POSTERN_REASON_CREDENTIALS, "the password is empty, has a NUL, or is longer than PAM can take");
+    return refuse(POSTERN_REASON_CREDENTIALS, "the password is empty, has a NUL, or is longer than PAM can take");
   }
   if (!put(question.asked.user, asked.user)) return UnknownUser{};
   // An address always fits.
   static_cast<void>(put(question.asked.client, value_of(Variable::Client, asked)));
-  absl::StatusOr<std::unique_ptr<PamChild>> child = take();
+  absl::StatusOr<std::unique_ptr<PamChild>> child = children_.take([](const auto& one) { return one->is_ready(); });
+  if (*child == nullptr) child = PamChild::start(options_.service, options_.folder);
   if (!child.ok()) return SourceFailure{std::string(child.status().message())};
   const absl::StatusOr<PamAnswer> answer = (*child)->ask(question.asked, deadline);
   if (!answer.ok()) return SourceFailure{std::string(answer.status().message())};
-  {
-    const std::lock_guard guard(lock_);
-    idle_.push_back(*std::move(child));
-  }
+  children_.give_back(*std::move(child));
   return meaning_of(*answer);
 }
 
@@ -95,11 +72,11 @@ Lookup meaning_of(const PamAnswer& answer) {
   switch (answer.code) {
     case PAM_SUCCESS: return Admitted{};
     case PAM_USER_UNKNOWN: return UnknownUser{};
-    case PAM_AUTH_ERR: return refused(POSTERN_REASON_CREDENTIALS, "wrong password");
-    case PAM_PERM_DENIED: return refused(POSTERN_REASON_NOT_ALLOWED, said);
+    case PAM_AUTH_ERR: return refuse(POSTERN_REASON_CREDENTIALS, "wrong password");
+    case PAM_PERM_DENIED: return refuse(POSTERN_REASON_NOT_ALLOWED, said);
     case PAM_ACCT_EXPIRED:
     case PAM_AUTHTOK_EXPIRED:
-    case PAM_NEW_AUTHTOK_REQD: return refused(POSTERN_REASON_DISABLED, said);
+    case PAM_NEW_AUTHTOK_REQD: return refuse(POSTERN_REASON_DISABLED, said);
     default: return SourceFailure{said};
   }
 }
@@ -113,8 +90,7 @@ absl::Status PamSource::check() {
         "\"auth required pam_unix.so\" and \"account required pam_unix.so\" into it");
   }
   // Nobody has this name; modules that cannot be loaded show themselves only when one asks.
-  postern_question question{};
-  question.password = postern_text("postern-check");
+  const postern_question question = question_of_nobody();
   const Lookup lookup = find(Asked(question, "postern-check"));
   if (std::holds_alternative<Admitted>(lookup)) {
     return absl::FailedPreconditionError(file + " lets a user in whom there is not: any password may do");

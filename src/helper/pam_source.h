@@ -3,10 +3,9 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <string>
-#include <vector>
 
+#include "helper/idle_pool.h"
 #include "helper/pam_child.h"
 #include "helper/source.h"
 #include "helper/table_reader.h"
@@ -31,12 +30,9 @@ class PamSource : public Source {
   absl::Status check() override;
 
  private:
-  absl::StatusOr<std::unique_ptr<PamChild>> take();
-
   const PamOptions options_;
   const std::string name_;
-  std::mutex lock_;
-  std::vector<std::unique_ptr<PamChild>> idle_;
+  IdlePool<std::unique_ptr<PamChild>> children_;
 };
 
 // What PAM's answer says of a user.

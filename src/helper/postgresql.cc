@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "config/words.h"
+#include "helper/socket_wait.h"
 
 namespace postern::helper {
 namespace {

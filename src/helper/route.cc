@@ -64,11 +64,10 @@ absl::Status set_moving_to(Route& route, std::string_view value) {
 }
 
 absl::Status set_protocols(Route& route, std::string_view value) {
-  static constexpr std::string_view known[] = {"imap", "pop3", "submission", "sieve"};
   std::vector<std::string> protocols;
   while (!value.empty()) {
     const std::string_view item = next_item(value);
-    if (std::find(std::begin(known), std::end(known), item) == std::end(known)) {
+    if (!is_protocol(item)) {
       return wrong("is no protocol. There are imap, pop3, submission and sieve");
     }
     protocols.emplace_back(item);
@@ -271,6 +270,10 @@ void fill(Value& value, const Value& fallback) {
 }
 
 }  // namespace
+
+bool is_protocol(std::string_view word) {
+  return std::find(std::begin(protocol_words), std::end(protocol_words), word) != std::end(protocol_words);
+}
 
 Route Route::clone() const {
   Route copy;

@@ -19,6 +19,10 @@
 
 namespace postern::helper {
 
+// The protocols of a question.
+inline constexpr std::string_view protocol_words[] = {"imap", "pop3", "submission", "sieve"};
+bool is_protocol(std::string_view word);
+
 // Empty, nullopt and 0 mean "not said" throughout: then the gate's pool decides.
 struct Route {
   std::vector<std::string> backs;  // "192.0.2.1:143", or without a port for the protocol's own; in order of preference

@@ -26,6 +26,28 @@ Entries one_entry(Entry entry) {
   return entries;
 }
 
+Refused refuse(postern_reason reason, std::string why) {
+  Refused refused;
+  refused.reason = reason;
+  refused.why = std::move(why);
+  return refused;
+}
+
+postern_question question_of_nobody() {
+  postern_question question{};
+  question.protocol = postern_text("imap");
+  question.mechanism = postern_text("PLAIN");
+  question.user = postern_text("postern-check@example.invalid");
+  question.password = postern_text("postern-check");
+  question.client = postern_text("127.0.0.1:1");
+  return question;
+}
+
+absl::Status status_of(const Lookup& lookup) {
+  const auto* failure = std::get_if<SourceFailure>(&lookup);
+  return failure != nullptr ? absl::UnavailableError(failure->text + ".") : absl::OkStatus();
+}
+
 void Source::set_rules(SourceRules rules) {
   rules_ = std::move(rules);
   if (is_local()) rules_.turnstile.connections = connections_unbounded;

@@ -48,6 +48,8 @@ struct Refused {
   Duration delay{};  // as the source wishes; zero: as configured
 };
 
+Refused refuse(postern_reason reason, std::string why);
+
 // The source has no such user: the next one is asked.
 struct UnknownUser {};
 
@@ -57,6 +59,11 @@ struct SourceFailure {
 };
 
 using Lookup = std::variant<UnknownUser, Entries, Admitted, Refused, SourceFailure>;
+
+// For Source::check(): the login of somebody whom there is not. Its texts live for ever.
+postern_question question_of_nobody();
+// Ok, unless the source could not say.
+absl::Status status_of(const Lookup& lookup);
 
 // Whose entries are not what they were.
 struct Changes {

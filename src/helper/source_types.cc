@@ -55,7 +55,6 @@ void read_route(TableReader& reader, Route& route) {
 constexpr std::string_view roles[] = {"login", "route"};
 constexpr std::string_view thens[] = {"stop", "continue"};  // in the order of SourceRules::Then
 constexpr std::string_view checks[] = {"password", "back"};
-constexpr std::string_view protocol_words[] = {"imap", "pop3", "submission", "sieve"};
 
 void read_then(TableReader& reader, std::string_view key, SourceRules::Then& then) {
   size_t index = static_cast<size_t>(then);
@@ -74,7 +73,7 @@ void read_rules(TableReader& reader, SourceRules& rules) {
     pattern = folded(pattern);
   reader.texts("protocols", rules.protocols);
   for (const std::string& protocol : rules.protocols) {
-    if (std::find(std::begin(protocol_words), std::end(protocol_words), protocol) != std::end(protocol_words)) continue;
+    if (is_protocol(protocol)) continue;
     reader.wrong(*reader.take("protocols"), "protocols",
                  "has " + config::quoted(protocol) + "; there are \"imap\", \"pop3\", \"submission\" and \"sieve\"");
   }
@@ -87,11 +86,16 @@ void read_rules(TableReader& reader, SourceRules& rules) {
   read_route(reader, rules.defaults);
 }
 
-// Of sources that keep hashes, or none where the mail server verifies.
-void read_password_rules(TableReader& reader, SourceRules& rules) {
+// Of sources that can leave it to the mail server.
+void read_check(TableReader& reader, SourceRules& rules) {
   size_t check = 0;
   reader.choice("check", checks, check);
   rules.check_at_back = check == 1;
+}
+
+// Of sources that keep hashes, or none where the mail server verifies.
+void read_password_rules(TableReader& reader, SourceRules& rules) {
+  read_check(reader, rules);
   std::string scheme;
   reader.text("default_scheme", scheme);
   if (!scheme.empty()) rules.default_scheme = scheme.starts_with('{') ? scheme : "{" + scheme + "}";
@@ -113,7 +117,7 @@ PasswdFileOptions read_passwd_file(TableReader& reader) {
   return options;
 }
 
-StaticOptions read_static(TableReader& reader, const SourceRules& rules) {
+StaticOptions read_static(TableReader& reader, SourceRules& rules) {
   StaticOptions options;
   const Value* match = reader.take("match");
   const std::optional<std::string> patterns = match != nullptr ? attribute_value(*match) : std::nullopt;
@@ -128,18 +132,14 @@ StaticOptions read_static(TableReader& reader, const SourceRules& rules) {
       rest.remove_prefix(std::min(rest.size(), item.size() + 1));
     }
   }
-  std::string check = "password";
   reader.secret("password", options.password);
-  reader.text("check", check);
-  const Value* said = reader.take("check");
-  if (check != "password" && check != "back") {
-    reader.wrong(*said, "check", "is " + config::quoted(check) + "; it can be \"password\" or \"back\"");
-  } else if (check == "password" && options.password.empty() && !rules.only_route) {
+  read_check(reader, rules);
+  if (!rules.check_at_back && options.password.empty() && !rules.only_route) {
     reader.missing("password",
                    "password = \"{CRYPT}$y$...\" (made by `postern-auth hash`), or check = \"back\" where the mail "
                    "server verifies passwords.");
-  } else if (check == "back" && !options.password.empty()) {
-    reader.wrong(*said, "check", "is \"back\", and there is a password too; keep one of them");
+  } else if (rules.check_at_back && !options.password.empty()) {
+    reader.wrong(*reader.take("check"), "check", "is \"back\", and there is a password too; keep one of them");
   }
   return options;
 }
@@ -182,7 +182,11 @@ constexpr SourceType types[] = {
        return read_ldap(reader, rules);
      }},
     {"pam", [](TableReader& reader, SourceRules& rules) -> SourceOptions { return read_pam(reader, rules); }},
-    {"http", [](TableReader& reader, SourceRules& rules) -> SourceOptions { return read_http(reader, rules); }},
+    {"http",
+     [](TableReader& reader, SourceRules& rules) -> SourceOptions {
+       read_check(reader, rules);
+       return read_http(reader, rules);
+     }},
     {"dovecot", [](TableReader& reader, SourceRules& rules) -> SourceOptions { return read_dovecot(reader, rules); }},
     {"login", [](TableReader& reader, SourceRules& rules) -> SourceOptions { return read_login(reader, rules); }},
     {"oauth2", [](TableReader& reader, SourceRules& rules) -> SourceOptions { return read_oauth2(reader, rules); }},

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "helper/sql_source.h"
 
-#include <errno.h>
 #include <openssl/asn1.h>
-#include <poll.h>
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 #include "config/words.h"
@@ -66,25 +63,6 @@ std::string one_line(std::string_view message) {
   return line;
 }
 
-bool wait_for(int socket, short events, Instant deadline, short* ready) {
-  pollfd entry{socket, events, 0};
-  for (;;) {
-    // Rounded up, so that the last millisecond is not spent in a busy loop.
-    const auto left = std::chrono::ceil<Duration>(deadline - now()).count();
-    if (left <= 0) return false;
-    const int count = poll(&entry, 1, static_cast<int>(std::min<int64_t>(left, std::numeric_limits<int>::max())));
-    if (count == 0 || (count < 0 && errno == EINTR)) continue;
-    // A failure of poll() shows itself again in what the library does next.
-    if (ready != nullptr) *ready = count > 0 ? entry.revents : events;
-    return true;
-  }
-}
-
-bool has_hung_up(int socket) {
-  pollfd entry{socket, POLLIN, 0};
-  return socket < 0 || poll(&entry, 1, 0) != 0;
-}
-
 Query read_query(TableReader& reader) {
   const config::Value* said = reader.take("query");
   std::string text;
@@ -97,7 +75,8 @@ Query read_query(TableReader& reader) {
   return {};
 }
 
-SqlSource::SqlSource(SqlOptions options) : options_(std::move(options)), avoided_until_(options_.driver->servers()) {}
+SqlSource::SqlSource(SqlOptions options)
+    : options_(std::move(options)), servers_(options_.driver->servers(), avoid), idle_(idle_max) {}
 
 SqlTask SqlSource::task() const {
   return {options_.query.statement(options_.driver->placeholder()), rules().turnstile.timeout};
@@ -126,14 +105,14 @@ absl::StatusOr<SqlAnswer> SqlSource::ask(const std::vector<std::string>& values)
   const Instant deadline = now() + rules().turnstile.timeout;
   const auto ask_on = [&](std::unique_ptr<SqlConnection> connection) {
     absl::StatusOr<SqlAnswer> answer = connection->ask(values, deadline);
-    if (answer.ok() || absl::IsNotFound(answer.status())) give_back(std::move(connection));
+    if (answer.ok() || absl::IsNotFound(answer.status())) idle_.give_back(std::move(connection));
     return answer;
   };
-  if (std::unique_ptr<SqlConnection> idle = take_idle()) {
+  if (std::unique_ptr<SqlConnection> idle = idle_.take([](const auto& one) { return one->is_alive(); })) {
     absl::StatusOr<SqlAnswer> answer = ask_on(std::move(idle));
     if (answer.ok() || absl::IsNotFound(answer.status())) return answer;
     // What broke it, or makes it hang, has done the same to those beside it.
-    forget_idle();
+    idle_.clear();
     if (absl::IsDeadlineExceeded(answer.status())) return answer;
   }
   absl::StatusOr<std::unique_ptr<SqlConnection>> fresh = connect(deadline);
@@ -141,70 +120,26 @@ absl::StatusOr<SqlAnswer> SqlSource::ask(const std::vector<std::string>& values)
   return ask_on(*std::move(fresh));
 }
 
-std::unique_ptr<SqlConnection> SqlSource::take_idle() {
-  for (;;) {
-    Pooled pooled;
-    {
-      const std::lock_guard guard(lock_);
-      if (idle_.empty()) return nullptr;
-      pooled = std::move(idle_.back());
-      idle_.pop_back();
-    }
-    if (now() - pooled.since < idle_max && pooled.connection->is_alive()) return std::move(pooled.connection);
-  }
-}
-
-void SqlSource::give_back(std::unique_ptr<SqlConnection> connection) {
-  const std::lock_guard guard(lock_);
-  idle_.push_back({std::move(connection), now()});
-}
-
-// They are closed when the lock is open again.
-void SqlSource::forget_idle() {
-  std::vector<Pooled> forgotten;
-  const std::lock_guard guard(lock_);
-  forgotten.swap(idle_);
-}
-
 Changes SqlSource::poll() {
-  std::vector<Pooled> old;
-  const std::lock_guard guard(lock_);
-  const auto young =
-      std::find_if(idle_.begin(), idle_.end(), [&](const Pooled& pooled) { return now() - pooled.since < idle_max; });
-  std::move(idle_.begin(), young, std::back_inserter(old));
-  idle_.erase(idle_.begin(), young);
+  idle_.end_old();
   return {};
 }
 
-std::vector<size_t> SqlSource::order_of_servers(Instant at) {
-  std::vector<size_t> order(avoided_until_.size());
-  for (size_t i = 0; i < order.size(); ++i)
-    order[i] = i;
-  const std::lock_guard guard(lock_);
-  std::stable_partition(order.begin(), order.end(), [&](size_t server) { return avoided_until_[server] <= at; });
-  return order;
-}
-
-// Each server gets its share of what is left, so that one which hangs leaves time for the next.
 absl::StatusOr<std::unique_ptr<SqlConnection>> SqlSource::connect(Instant deadline) {
-  const std::vector<size_t> order = order_of_servers(now());
+  const std::vector<size_t> order = servers_.now();
   std::string faults;
   for (size_t i = 0; i < order.size(); ++i) {
-    const Instant begin = now();
-    const auto share = (deadline - begin) / static_cast<int64_t>(order.size() - i);
-    absl::StatusOr<std::unique_ptr<SqlConnection>> connection =
-        options_.driver->connect(order[i], task(), begin + share);
+    const Instant until = ServerOrder::share(deadline, order.size() - i);
+    absl::StatusOr<std::unique_ptr<SqlConnection>> connection = options_.driver->connect(order[i], task(), until);
     if (connection.ok()) return connection;
     faults += (faults.empty() ? "" : "; ") + std::string(connection.status().message());
-    const std::lock_guard guard(lock_);
-    avoided_until_[order[i]] = now() + avoid;
+    servers_.failed(order[i]);
   }
   return absl::UnavailableError(faults);
 }
 
 absl::Status SqlSource::check() {
-  postern_question question{};
-  question.protocol = {"imap", 4};
+  const postern_question question = question_of_nobody();
   const std::vector<std::string> values =
       options_.query.values(options_.driver->placeholder(), Asked(question, nobody));
   std::vector<std::string> faults;
@@ -230,9 +165,7 @@ void SqlSource::check_answer(const SqlAnswer& answer, std::vector<std::string>& 
   std::vector<Column> columns;
   for (const std::string& name : answer.columns)
     columns.push_back({name, Secret(), true});
-  std::vector<std::string_view> known{"password", "disabled"};
-  for (const RouteAttribute& attribute : route_attributes())
-    known.push_back(attribute.name);
+  const std::vector<std::string_view> known = known_columns();
   for (const std::string& name : unused(columns)) {
     const std::string_view meant = config::nearest(name, known);
     faults.push_back("query: the column " + config::quoted(name) + " means nothing here; " +

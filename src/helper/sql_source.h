@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,7 +12,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "helper/columns.h"
+#include "helper/idle_pool.h"
 #include "helper/query.h"
+#include "helper/server_order.h"
 #include "helper/source.h"
 #include "helper/table_reader.h"
 
@@ -82,34 +83,20 @@ class SqlSource : public Source {
   absl::Status check() override;
 
  private:
-  struct Pooled {
-    std::unique_ptr<SqlConnection> connection;
-    Instant since;  // idle
-  };
-
   SqlTask task() const;
   absl::StatusOr<SqlAnswer> ask(const std::vector<std::string>& values);
-  // nullptr: none is left that may work.
-  std::unique_ptr<SqlConnection> take_idle();
-  void give_back(std::unique_ptr<SqlConnection> connection);
-  void forget_idle();
   absl::StatusOr<std::unique_ptr<SqlConnection>> connect(Instant deadline);
-  std::vector<size_t> order_of_servers(Instant now);
   void check_answer(const SqlAnswer& answer, std::vector<std::string>& faults) const;
 
   const SqlOptions options_;
-  std::mutex lock_;
-  std::vector<Pooled> idle_;            // the one used last is the last
-  std::vector<Instant> avoided_until_;  // each server
+  ServerOrder servers_;
+  IdlePool<std::unique_ptr<SqlConnection>> idle_;
 };
 
 // The setting `query`.
 Query read_query(TableReader& reader);
 
-// For drivers. False: nothing can be read or written (poll.h's events) until the deadline. `ready` gets what can.
-bool wait_for(int socket, short events, Instant deadline, short* ready = nullptr);
-// Between questions a server has nothing to say but that it closes.
-bool has_hung_up(int socket);
+// For drivers.
 absl::Status too_late();
 // A library's message as one line, without a stop at its end.
 std::string one_line(std::string_view message);

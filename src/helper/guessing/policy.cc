@@ -129,7 +129,7 @@ Transfer PolicyServer::post(const std::string& url, const std::string& body, Cur
   if (curl == nullptr) return {CURLE_OUT_OF_MEMORY, "no memory for a question"};
   CurlHeaders headers;
   headers.add("Content-Type", "application/json");
-  auth::SecretBuffer password;
+  SecretBuffer password;
   password.append(options_.policy_password.reveal());
   password.append('\0');
   set_rules_of_house(curl.get(), options_.policy_timeout);

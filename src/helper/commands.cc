@@ -10,9 +10,9 @@
 #include "helper/daemon.h"
 #include "helper/names.h"
 #include "helper/options.h"
-#include "helper/password_input.h"
-#include "helper/passwords.h"
-#include "helper/user_store.h"
+#include "helper/passwords/password_input.h"
+#include "helper/passwords/passwords.h"
+#include "helper/sources/user_store.h"
 
 namespace postern::helper {
 namespace {

@@ -10,9 +10,9 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
-#include "base/secret_buffer.h"
 #include "base/clock.h"
 #include "base/secret.h"
+#include "base/secret_buffer.h"
 #include "helper/idle_pool.h"
 #include "helper/table_reader.h"
 

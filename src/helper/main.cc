@@ -15,7 +15,7 @@
 #include "helper/conform/conform.h"
 #include "helper/daemon.h"
 #include "helper/options.h"
-#include "helper/pam_worker.h"
+#include "helper/sources/pam_worker.h"
 
 namespace postern::helper {
 namespace {

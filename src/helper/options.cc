@@ -13,7 +13,7 @@
 #include "config/document.h"
 #include "config/words.h"
 #include "helper/names.h"
-#include "helper/source_types.h"
+#include "helper/sources/source_types.h"
 #include "helper/table_reader.h"
 
 namespace postern::helper {

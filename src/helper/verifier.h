@@ -13,8 +13,8 @@
 
 #include "base/clock.h"
 #include "helper/names.h"
-#include "helper/passwords.h"
-#include "helper/source.h"
+#include "helper/passwords/passwords.h"
+#include "helper/sources/source.h"
 #include "postern/helper.h"
 
 namespace postern::helper {

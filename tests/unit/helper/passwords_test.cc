@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Hashes that other programs made (openssl passwd, htpasswd, doveadm pw, argon2, Python's bcrypt, perl's crypt) are
 // verified; what is weak or broken is a failure and never a mismatch.
-#include "helper/passwords.h"
+#include "helper/passwords/passwords.h"
 
 #include "absl/strings/escaping.h"
-#include "helper/scram.h"
+#include "helper/passwords/scram.h"
 
 #include <gtest/gtest.h>
 

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "helper/idle_pool.h"
-#include "helper/server_order.h"
 #include "helper/socket_wait.h"
+#include "helper/sources/server_order.h"
 
 namespace postern::helper {
 namespace {

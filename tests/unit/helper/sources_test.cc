@@ -14,11 +14,11 @@
 #include <vector>
 
 #include "helper/names.h"
-#include "helper/passwd_file.h"
 #include "helper/route.h"
-#include "helper/sqlite_source.h"
-#include "helper/static_source.h"
-#include "helper/user_store.h"
+#include "helper/sources/passwd_file.h"
+#include "helper/sources/sqlite_source.h"
+#include "helper/sources/static_source.h"
+#include "helper/sources/user_store.h"
 
 namespace postern::helper {
 namespace {

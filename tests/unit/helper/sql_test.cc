@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "helper/options.h"
-#include "helper/sql_source.h"
+#include "helper/sources/sql_source.h"
 
 namespace postern::helper {
 namespace {

@@ -201,6 +201,7 @@ class Session {
   void back_closed(Instant now);
   bool repeats_handshake(Instant now);
   void steer_back(Instant now);
+  bool looks_where_he_moves(const protocol::Refusal& refusal, Instant now);
   void begin_relay(const protocol::Accepted& accepted, Instant now);
   protocol::BackIdentity identity(const Login& login) const;
   protocol::BackLogin back_login(const Login& login) const;

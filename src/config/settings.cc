@@ -158,6 +158,12 @@ constexpr Setting rows[] = {
     // The previous two keys still open tickets, and RFC 8446, section 4.6.1, lets no ticket live beyond seven days.
     {"tls", "ticket_rotation", duration(second, 2 * day), INTO(tls.ticket_rotation),
      "A new key for session tickets this often. Tickets of the previous two keys are still accepted."},
+    {"tls", "ticket_keys", file_path, INTO(tls.ticket_keys),
+     "A file with the keys for session tickets that several gates share, in place of ticket_rotation: one a line, the "
+     "newest first, each of 48 random bytes in base64 (`openssl rand -base64 48`). Only its owner may write it and "
+     "only "
+     "he and its group may read it. It is looked at as often as certificates are.",
+     "random keys of this gate alone", "\"/etc/postern/tls/ticket-keys\""},
     {"tls", "folders", texts(100), INTO(tls.folders),
      "Folders with more certificates, chosen by the name that the mail program asks for: pairs such as mail.crt and "
      "mail.key, files such as mail.pem that hold both, and, one folder deeper, the same or fullchain.pem with "

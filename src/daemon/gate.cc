@@ -70,6 +70,7 @@ absl::Status Gate::start() {
   certificates_ = std::make_unique<certificates::Store>(store_of(config_, tickets_));
   std::vector<certificates::Note> notes;
   if (absl::Status status = certificates_->load(notes); !status.ok()) return status;
+  certificates_->publish_ticket_keys();
   log(notes);
   absl::StatusOr<std::shared_ptr<const session::Setup>> setup = build_setup(config_, *certificates_);
   if (!setup.ok()) return setup.status();
@@ -328,6 +329,7 @@ void Gate::reload() {
   config_.reactor.drain_timeout = loaded.config->reactor.drain_timeout;
   log_.set(loaded.config->log);
   certificates_ = std::move(store);
+  certificates_->publish_ticket_keys();
   const Instant now = std::chrono::steady_clock::now();
   plan_look(now);
   expiries_at_ = now;

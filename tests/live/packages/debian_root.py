@@ -167,10 +167,9 @@ class DebianRoot:
         """A command of this machine that shares all with systemd inside but the root folder."""
         return run(*self.command(*words)[:-len(words) - 2], *words, env=PLAIN, **options)
 
-    def talk(self, *words, **options):
-        """A command of this machine that has only the network from inside."""
-        return subprocess.run(["nsenter", "-t", self.init, "-n", *map(str, words)], capture_output=True, text=True, timeout=PATIENCE_S,
-                              check=False, **options)
+    def talker(self, *words):
+        """A command of this machine that has only the network from inside: a process, to be waited for."""
+        return subprocess.Popen(["nsenter", "-t", self.init, "-n", *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def files(self):
         """What stands in the root, but for what apt, dpkg and the running system write for themselves."""

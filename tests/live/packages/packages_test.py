@@ -14,7 +14,7 @@ import tempfile
 import unittest
 
 import debian_root
-from debian_root import NAME, DebianRoot, Impossible, run
+from debian_root import NAME, PATIENCE_S, DebianRoot, Impossible, run
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "gate"))
 import tap  # noqa: E402
@@ -25,10 +25,10 @@ NAMES = ("postern", "postern-auth", "libpostern-helper1", "postern-dev", "poster
 NEWER = "0.9.0-1"
 USER, PASSWORD = "joe@example.test", "open sesame"
 
-# A mail program of this machine, which trusts the installed certificate and nothing else.
+# A mail program of this machine, which trusts the installed certificate and nothing else. It stays, if asked to, until it is sent away.
 MAIL_PROGRAM = """
 import imaplib, ssl, sys
-certificate, name, user, password = sys.argv[1:]
+certificate, name, user, password, *stay = sys.argv[1:]
 class Mail(imaplib.IMAP4):
     def _create_socket(self, timeout):
         return ssl.create_default_context(cafile=certificate).wrap_socket(super()._create_socket(timeout), server_hostname=name)
@@ -38,6 +38,10 @@ try:
     print(mail.login(user, password)[0])
 except imaplib.IMAP4.error as refusal:
     print(refusal)
+    sys.exit()
+if stay:
+    print("here", flush=True)
+    print(mail.readline().decode())
     sys.exit()
 print(mail.select("INBOX")[0], mail.logout()[0])
 """
@@ -164,9 +168,11 @@ class Life(unittest.TestCase):
             self.assertEqual((state["ActiveState"], state["SubState"], state["Type"]), ("active", "running", "notify"),
                              self.root.run("journalctl", "-u", unit, "-n", "30"))
 
+    def start_mail_program(self, password=PASSWORD, *stay):
+        return self.root.talker(sys.executable, "-c", MAIL_PROGRAM, self.root.path / "etc/postern/tls/mail.crt", NAME, USER, password, *stay)
+
     def mail_program(self, password=PASSWORD):
-        said = self.root.talk(sys.executable, "-c", MAIL_PROGRAM, self.root.path / "etc/postern/tls/mail.crt", NAME, USER, password)
-        return said.stdout + said.stderr
+        return self.start_mail_program(password).communicate(timeout=PATIENCE_S)[0]
 
     def assert_login(self):
         said = self.mail_program()
@@ -218,9 +224,26 @@ class Life(unittest.TestCase):
         self.assert_serving()
         self.assert_login()
         # An edit that is there to be kept, of a file that the next version has another of.
-        file.write_text(shipped.replace('#hostname = "mail.example.test"', 'hostname = "kept.example.test"'))
+        file.write_text(shipped.replace('#hostname = "mail.example.test"', 'hostname = "kept.example.test"\ndrain_timeout = "3s"'))
 
-    def test_5_upgraded_it_keeps_what_was_edited(self):
+    def test_5_a_long_drain_is_waited_for(self):
+        """Longer than the unit allows: the gate asks systemd for the time."""
+        own = self.root.path / "etc/systemd/system/postern.service.d"
+        own.mkdir()
+        (own / "own.conf").write_text("[Service]\nTimeoutStopSec=1s\n")
+        self.root.run("systemctl", "daemon-reload")
+        self.root.run("systemctl", "restart", "postern")
+        mail = self.start_mail_program(PASSWORD, "stay")
+        wait_until(lambda: mail.stdout.readline() == "here\n", "for the login")
+        self.root.run("systemctl", "stop", "postern")
+        mail.communicate(timeout=PATIENCE_S)
+        # Not "timeout", after which the gate would have been killed.
+        self.assertEqual(self.root.run("systemctl", "show", "-p", "Result", "postern").strip(), "Result=success")
+        shutil.rmtree(own)
+        self.root.run("systemctl", "daemon-reload")
+        self.root.run("systemctl", "start", "postern")
+
+    def test_6_upgraded_it_keeps_what_was_edited(self):
         pids = [self.state(unit)["MainPID"] for unit in ("postern", "postern-auth")]
         # What apt does when nobody is there to be asked.
         self.installed([new[name] for name in ("postern", "postern-auth", "postern-perf")], "-o", "Dpkg::Options::=--force-confdef",
@@ -238,7 +261,7 @@ class Life(unittest.TestCase):
         self.assertIn("newer version", (folder / "postern-auth.toml").read_text())
         self.assertEqual(self.root.run("stat", "-c", "%U %G %a", "/etc/postern/postern-auth.toml").strip(), "root postern-auth 640")
 
-    def test_6_removed_it_keeps_what_is_the_administrators(self):
+    def test_7_removed_it_keeps_what_is_the_administrators(self):
         self.root.run("apt-get", "remove", "-y", "postern", "postern-auth")
         for unit in ("postern", "postern-auth"):
             self.assertEqual(self.state(unit)["ActiveState"], "inactive")
@@ -246,12 +269,12 @@ class Life(unittest.TestCase):
             self.assertTrue((self.root.path / path).exists(), path)
         self.assertFalse((self.root.path / "usr/bin/postern").exists())
 
-    def test_7_back_again_it_is_as_before(self):
+    def test_8_back_again_it_is_as_before(self):
         self.installed([new[name] for name in ("postern", "postern-auth")], "-o", "Dpkg::Options::=--force-confold")
         self.assert_serving()
         self.assert_login()
 
-    def test_8_purged_it_leaves_what_it_did_not_make(self):
+    def test_9_purged_it_leaves_what_it_did_not_make(self):
         folder = self.root.path / "etc/postern"
         (folder / "tls/mail.crt").write_text("The administrator's own, in the place of the one that signed itself.\n")
         self.root.run("apt-get", "purge", "-y", "postern", "postern-auth")
@@ -261,7 +284,7 @@ class Life(unittest.TestCase):
         self.assertIn("postern", self.root.run("getent", "passwd", "postern"))
         shutil.rmtree(folder)
 
-    def test_9_the_other_kind_of_package(self):
+    def test_a_the_other_kind_of_package(self):
         """No RPM system, but its packages and their scripts, on Debian's libraries."""
         names = ("postern", "postern-auth")
         self.rpm("-i", *(rpms[name] for name in names))
@@ -282,7 +305,7 @@ class Life(unittest.TestCase):
     def rpm(self, *words):
         self.root.run_beside("rpm", "--root", self.root.path, "--dbpath", "/var/lib/rpm", "--nodeps", *words)
 
-    def test_a_nothing_is_left(self):
+    def test_b_nothing_is_left(self):
         self.installed([new[name] for name in ("postern", "postern-auth")])
         self.assert_serving()
         self.root.run("systemctl", "stop", "mail-server")

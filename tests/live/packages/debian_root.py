@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A Debian 12 of its own in a folder: debootstrap's smallest with systemd, booted in namespaces of its own, without a network.
 
-Where it comes from, the machine's own apt says. What it needs besides is fetched once and kept with it as one tar file, so that a second
-run needs no network and starts in seconds. Needs root; Impossible says what else is missing.
+Where it comes from, the machine's own apt says. What it needs besides is fetched once and kept with it, as an archive of its own, in one
+tar file, so that a second run needs no network and starts in seconds. Needs root; Impossible says what else is missing.
 """
 
 import ctypes
@@ -69,7 +69,7 @@ def base(cache, packages):
     """The tar file of a root that has all that these package files depend on, not installed yet but at hand."""
     wanted = [run("dpkg-deb", "-f", package, "Depends") for package in packages]
     lines = sources()
-    key = hashlib.sha256("\n".join(lines + sorted(wanted)).encode()).hexdigest()[:12]
+    key = hashlib.sha256("\n".join([*lines, *sorted(wanted), pathlib.Path(__file__).read_text()]).encode()).hexdigest()[:12]
     tar = cache / f"debian-root-{key}.tar"
     if not tar.exists():
         cache.mkdir(parents=True, exist_ok=True)
@@ -99,9 +99,19 @@ def make_base(tar, lines, packages):
         *(f"/tmp/{package.name}" for package in packages), env=PLAIN)
     for package in packages:
         (folder / "tmp" / package.name).unlink()
+    keep_archive(folder)
     run("tar", "-C", folder, "-cf", f"{tar}.part", ".")
     os.rename(f"{tar}.part", tar)
     shutil.rmtree(folder)
+
+
+def keep_archive(folder):
+    """What apt has fetched is all that it knows from here on: its lists of all of Debian are larger than the rest of the root."""
+    archives = folder / "var/cache/apt/archives"
+    (archives / "Packages").write_text(run("dpkg-scanpackages", ".", cwd=archives))
+    (folder / "etc/apt/sources.list").write_text("deb [trusted=yes] file:/var/cache/apt/archives ./\n")
+    shutil.rmtree(folder / "var/lib/apt/lists")
+    run("chroot", folder, "apt-get", "update", env=PLAIN)
 
 
 def cgroups():

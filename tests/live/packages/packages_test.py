@@ -6,6 +6,7 @@ steps of one story and rest on those before them.
 """
 
 import atexit
+import os
 import pathlib
 import shutil
 import subprocess
@@ -114,7 +115,25 @@ class Made(unittest.TestCase):
     def test_every_manual_page(self):
         pages = {page.name for folder in (SOURCE / "packaging" / "man", SOURCE / "perf") for page in folder.glob("*.[1-8]")} | {"postern.toml.5"}
         listed = "".join(run("dpkg-deb", "-c", file) for file in old.values())
-        self.assertEqual({page for page in pages if f"/{page}.gz" not in listed}, set())
+        self.assertEqual({page for page in pages if f"/{page}.gz" not in listed}, set(), "not installed; if new, configure the build again")
+
+    def test_a_helper_is_built_with_postern_dev(self):
+        """The example that it brings, as its first lines say, with the shared library and with the other one."""
+        unpacked = work / "sdk"
+        for name in ("postern-dev", "libpostern-helper1"):
+            run("dpkg-deb", "-x", old[name], unpacked)
+        library = next(unpacked.glob("usr/lib/*/libpostern-helper.a")).parent
+        found = {**os.environ, "PKG_CONFIG_LIBDIR": str(library / "pkgconfig"), "PKG_CONFIG_SYSROOT_DIR": str(unpacked)}
+        example = unpacked / "usr/share/doc/postern-dev/examples/helper.c"
+        for kind, options in (("shared", []), ("static", ["--static"])):
+            with self.subTest(kind=kind):
+                if options:
+                    next(library.glob("libpostern-helper.so")).unlink()
+                flags = run("pkg-config", "--cflags", "--libs", *options, "postern-helper", env=found).split()
+                run("cc", example, "-o", work / kind, *flags, "-lcrypt")
+                usage = subprocess.run([work / kind], capture_output=True, text=True, check=False, env={"LD_LIBRARY_PATH": str(library)})
+                self.assertEqual((usage.returncode, usage.stderr), (2, f"usage: {work / kind} SOCKET\n"))
+                self.assertEqual("libpostern-helper.so.1" in run("objdump", "-p", work / kind), kind == "shared")
 
     def test_every_program_has_a_package(self):
         listed = "".join(run("rpm", "-qpl", file) for file in rpms.values())

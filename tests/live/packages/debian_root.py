@@ -67,7 +67,8 @@ def sources():
 
 def base(cache, packages):
     """The tar file of a root that has all that these package files depend on, not installed yet but at hand."""
-    wanted = [run("dpkg-deb", "-f", package, "Depends") for package in packages]
+    own = tuple(package.name.split("_")[0] for package in packages)
+    wanted = {entry for package in packages for entry in run("dpkg-deb", "-f", package, "Depends").strip().split(", ") if not entry.startswith(own)}
     lines = sources()
     key = hashlib.sha256("\n".join([*lines, *sorted(wanted), pathlib.Path(__file__).read_text()]).encode()).hexdigest()[:12]
     tar = cache / f"debian-root-{key}.tar"

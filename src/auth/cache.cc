@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include "auth/secret_buffer.h"
+#include "base/secret_buffer.h"
 #include "base/check.h"
 
 namespace postern::auth {

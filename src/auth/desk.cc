@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "auth/secret_buffer.h"
+#include "base/secret_buffer.h"
 #include "base/check.h"
 
 namespace postern::auth {

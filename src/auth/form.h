@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "auth/secret_buffer.h"
+#include "base/secret_buffer.h"
 #include "base/secret.h"
 
 namespace postern::auth {

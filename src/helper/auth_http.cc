@@ -5,7 +5,7 @@
 #include <charconv>
 #include <utility>
 
-#include "auth/secret_buffer.h"
+#include "base/secret_buffer.h"
 #include "base/endpoint.h"
 #include "helper/names.h"
 
@@ -114,7 +114,7 @@ absl::Status set_back(const AuthHttpAnswer& answer, bool has_default_back, Route
 
 Secret escaped_for_auth_http(std::string_view bytes) {
   static constexpr char digits[] = "0123456789ABCDEF";
-  auth::SecretBuffer text;
+  SecretBuffer text;
   for (const char c : bytes) {
     const auto byte = static_cast<unsigned char>(c);
     if (byte > ' ' && byte != '%') {

@@ -85,7 +85,7 @@ CurlHeaders::~CurlHeaders() {
 }
 
 void CurlHeaders::add(std::string_view name, std::string_view value) {
-  auth::SecretBuffer line;
+  SecretBuffer line;
   line.append(name);
   // For libcurl a name with a semicolon is a header without a value; with a colon it would be one that it leaves out.
   line.append(value.empty() ? ";" : ": ");
@@ -94,7 +94,7 @@ void CurlHeaders::add(std::string_view name, std::string_view value) {
 }
 
 void CurlHeaders::add_line(std::string_view line) {
-  auth::SecretBuffer text;
+  SecretBuffer text;
   text.append(line);
   text.append('\0');
   if (curl_slist* longer = curl_slist_append(list_, text.reveal().data()); longer != nullptr) list_ = longer;

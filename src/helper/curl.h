@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "auth/secret_buffer.h"
+#include "base/secret_buffer.h"
 #include "base/clock.h"
 #include "base/secret.h"
 #include "helper/table_reader.h"
@@ -75,7 +75,7 @@ Transfer transfer(CURL* curl);
 
 // Puts what comes into `body`, at most `size_max` bytes: more is CURLE_WRITE_ERROR.
 struct CurlBody {
-  auth::SecretBuffer bytes;
+  SecretBuffer bytes;
   size_t size_max = 0;
 };
 void collect_body(CURL* curl, CurlBody& body);

@@ -6,14 +6,14 @@
 #include <utility>
 
 #include "absl/strings/escaping.h"
-#include "auth/secret_buffer.h"
+#include "base/secret_buffer.h"
 #include "base/endpoint.h"
 #include "helper/dovecot_fields.h"
 
 namespace postern::helper {
 namespace {
 
-using auth::SecretBuffer;
+using SecretBuffer;
 
 constexpr std::pair<char, char> escapes[] = {{'\0', '0'}, {'\001', '1'}, {'\t', 't'}, {'\r', 'r'}, {'\n', 'n'}};
 

@@ -14,7 +14,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "auth/secret_buffer.h"
+#include "base/secret_buffer.h"
 #include "base/clock.h"
 #include "helper/dovecot_auth.h"
 
@@ -60,7 +60,7 @@ class DovecotLink {
   bool is_reading_ = false;
   std::string why_lost_;
   std::vector<std::string> mechanisms_;
-  auth::SecretBuffer input_;
+  SecretBuffer input_;
   uint32_t last_id_ = 0;
   std::map<uint32_t, std::optional<DovecotAnswer>> waiting_;
 };

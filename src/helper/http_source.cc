@@ -5,7 +5,7 @@
 #include <thread>
 #include <utility>
 
-#include "auth/secret_buffer.h"
+#include "base/secret_buffer.h"
 #include "config/words.h"
 #include "helper/auth_http.h"
 #include "helper/names.h"
@@ -23,7 +23,7 @@ constexpr size_t socket_size_max = 107;
 
 // The lines of an answer up to the empty one; what comes behind is not read.
 struct Head {
-  auth::SecretBuffer lines;
+  SecretBuffer lines;
   bool is_whole = false;
   bool is_too_long = false;
 };

@@ -145,7 +145,7 @@ Lookup LoginSource::find(const Asked& asked) {
   const std::string_view password = view(asked.question.password);
   // libcurl takes C strings: what stands behind a NUL would not count.
   if (password.find('\0') != std::string_view::npos) return refuse(POSTERN_REASON_CREDENTIALS, "a NUL in the password");
-  auth::SecretBuffer terminated;
+  SecretBuffer terminated;
   terminated.append(password);
   terminated.append('\0');
   CurlHeaders connect_to;

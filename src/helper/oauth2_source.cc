@@ -7,7 +7,7 @@
 #include <string_view>
 #include <utility>
 
-#include "auth/secret_buffer.h"
+#include "base/secret_buffer.h"
 #include "config/words.h"
 #include "helper/names.h"
 
@@ -20,7 +20,7 @@ using std::chrono::steady_clock;
 constexpr size_t answer_size_max = 64 * 1024;
 
 // libcurl's own, so that `+` and `&` in a token stay what they are.
-void append_encoded(CURL* curl, std::string_view text, auth::SecretBuffer& form) {
+void append_encoded(CURL* curl, std::string_view text, SecretBuffer& form) {
   char* encoded = curl_easy_escape(curl, text.data(), static_cast<int>(text.size()));
   if (encoded == nullptr) return;
   const std::string_view view(encoded);
@@ -138,7 +138,7 @@ Lookup OAuth2Source::admit(const Asked& asked, const TokenUser& user) const {
 absl::StatusOr<std::string> OAuth2Source::introspect(std::string_view token) {
   CurlHandle curl = pool_.take();
   if (curl == nullptr) return absl::ResourceExhaustedError("no memory for a question");
-  auth::SecretBuffer form, secret;
+  SecretBuffer form, secret;
   form.append("token=");
   append_encoded(curl.get(), token, form);
   form.append("&token_type_hint=access_token");

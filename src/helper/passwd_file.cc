@@ -10,7 +10,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "auth/secret_buffer.h"
+#include "base/secret_buffer.h"
 #include "helper/dovecot_fields.h"
 #include "helper/names.h"
 
@@ -109,7 +109,7 @@ void PasswdFile::refresh() {
 void PasswdFile::load(const Signature& seen) {
   fault_.clear();
   const int descriptor = open(options_.file.c_str(), O_RDONLY | O_CLOEXEC);
-  auth::SecretBuffer text;
+  SecretBuffer text;
   ssize_t size = -1;
   if (descriptor >= 0) {
     std::array<char, 65536> block;

@@ -11,7 +11,7 @@
 
 #include <utility>
 
-#include "auth/secret_buffer.h"
+#include "base/secret_buffer.h"
 #include "helper/passwords.h"
 
 namespace postern::helper {
@@ -68,7 +68,7 @@ class QuietTerminal {
 
 // `mask`: the signals to let in while waiting for a byte; null: as they are.
 absl::StatusOr<Secret> read_line(int descriptor, const sigset_t* mask = nullptr) {
-  auth::SecretBuffer line;
+  SecretBuffer line;
   while (line.size() <= password_size_max) {
     pollfd waiting{descriptor, POLLIN, 0};
     if (mask != nullptr) static_cast<void>(ppoll(&waiting, 1, nullptr, mask));

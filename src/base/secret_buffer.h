@@ -11,7 +11,7 @@
 
 #include "base/secret.h"
 
-namespace postern::auth {
+namespace postern {
 
 class SecretBuffer {
  public:
@@ -41,4 +41,4 @@ class SecretBuffer {
   std::string bytes_;
 };
 
-}  // namespace postern::auth
+}  // namespace postern

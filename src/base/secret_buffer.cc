@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "auth/secret_buffer.h"
+#include "base/secret_buffer.h"
 
 #include <algorithm>
 #include <utility>
 
-namespace postern::auth {
+namespace postern {
 
 namespace {
 
@@ -64,4 +64,4 @@ void SecretBuffer::grow(size_t size) {
   wipe(larger);
 }
 
-}  // namespace postern::auth
+}  // namespace postern

@@ -13,8 +13,6 @@
 namespace postern::helper {
 namespace {
 
-using SecretBuffer;
-
 constexpr std::pair<char, char> escapes[] = {{'\0', '0'}, {'\001', '1'}, {'\t', 't'}, {'\r', 'r'}, {'\n', 'n'}};
 
 std::string_view next_field(std::string_view& line) {

@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "absl/strings/escaping.h"
-#include "base/secret_buffer.h"
 #include "base/endpoint.h"
+#include "base/secret_buffer.h"
 #include "helper/dovecot_fields.h"
 
 namespace postern::helper {

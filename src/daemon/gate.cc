@@ -23,6 +23,7 @@
 #include "absl/strings/str_format.h"
 #include "base/check.h"
 #include "daemon/setup.h"
+#include "service/manager.h"
 #include "tls/digest.h"
 #include "tls/random.h"
 
@@ -161,6 +162,7 @@ void Gate::run() {
           .add("version", POSTERN_VERSION)
           .add("reactors", reactors_.size())
           .add("listeners", config_.session.listeners.size()));
+  service::tell_ready();
   const Instant now = std::chrono::steady_clock::now();
   rotate_at_ = now + config_.tls.ticket_rotation;
   expiries_at_ = now;
@@ -277,6 +279,7 @@ void Gate::drain() {
   draining_ = true;
   log(LogLine(Severity::Notice, "draining")
           .add("seconds", static_cast<uint64_t>(config_.reactor.drain_timeout.count() / 1000)));
+  service::tell_stopping(config_.reactor.drain_timeout);
   for (const auto& reactor : reactors_)
     reactor->post(reactor::Drain{config_.reactor.drain_timeout});
 }
@@ -284,6 +287,7 @@ void Gate::drain() {
 // Either everything of the new file takes effect, or nothing.
 void Gate::reload() {
   if (draining_) return;
+  const service::Reloading reloading;
   config::LoadResult loaded = config::load_file(config_.file);
   for (const config::Problem& problem : loaded.problems) {
     log(LogLine(Severity::Error, "reload").say(problem.sentence()));

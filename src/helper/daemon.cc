@@ -11,6 +11,7 @@
 
 #include "helper/guessing/guarded.h"
 #include "helper/log.h"
+#include "service/manager.h"
 
 namespace postern::helper {
 namespace {
@@ -153,7 +154,10 @@ absl::Status Daemon::serve() {
     // Whatever ended it, the main thread shall hear of it.
     kill(getpid(), SIGTERM);
   });
+  service::tell_ready();
   wait_for_signals();
+  // Questions that wait are looked up for no longer than this.
+  service::tell_stopping(question_timeout_);
   postern_helper_stop(helper_);
   server.join();
   workers_->finish();
@@ -196,6 +200,7 @@ void Daemon::report() {
 }
 
 void Daemon::reload() {
+  const service::Reloading reloading;
   ReadResult read = read_options(file_);
   for (const std::string& problem : read.problems)
     write_log(LogLine(Severity::Error, "reload").say(problem));

@@ -137,6 +137,8 @@ constexpr Setting rows[] = {
      "Reserved for the socket of posternctl(8). This version checks the path and opens nothing there."},
     {"gate", "drain_timeout", duration(0, day), INTO(reactor.drain_timeout),
      "After SIGTERM, sessions may go on for this long before they hear a polite goodbye."},
+    {"gate", "upgrade_timeout", duration(0, 7 * day), INTO(reactor.upgrade_timeout),
+     "After SIGUSR2, when a new process has taken over the doors, sessions of the old one may go on for this long."},
     {"gate", "kernel_features", choice(kernel_words), INTO(reactor.kernel_features),
      "auto uses what the running kernel offers; floor uses only what Linux 6.1 has, to compare or to look for "
      "trouble."},

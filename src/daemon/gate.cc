@@ -48,7 +48,8 @@ auth::KeyedHash make_keyed_hash() {
 
 }  // namespace
 
-Gate::Gate(config::Config config) : config_(std::move(config)) {}
+Gate::Gate(config::Config config, std::vector<std::string> command)
+    : config_(std::move(config)), command_(std::move(command)) {}
 
 Gate::~Gate() {
   checker_.reset();
@@ -65,6 +66,11 @@ void Gate::log(const std::vector<certificates::Note>& notes) {
     log(LogLine(note.severity, "certificate").add("file", note.file).say(note.text));
 }
 
+absl::Status Gate::start(Predecessor predecessor) {
+  predecessor_.emplace(std::move(predecessor));
+  return start();
+}
+
 absl::Status Gate::start() {
   log_.set(config_.log);
   if (absl::Status status = raise_descriptor_limit(); !status.ok()) return status;
@@ -78,6 +84,12 @@ absl::Status Gate::start() {
   setup_ = *std::move(setup);
   if (config_.reactor.reactors == 0) config_.reactor.reactors = usable_cores();
   listening_ = std::make_unique<Listening>(config_.reactor.reactors);
+  if (predecessor_) {
+    absl::StatusOr<Inheritance> inheritance = predecessor_->inherit();
+    if (!inheritance.ok()) return inheritance.status();
+    tickets_.unpack(inheritance->ticket_keys.reveal());
+    listening_->inherit(std::move(inheritance->sockets));
+  }
   if (absl::Status status = listening_->update(config_.session.listeners); !status.ok()) return status;
   if (absl::Status status = drop_privileges(); !status.ok()) return status;
   // A core file would hold every password of the moment.
@@ -153,7 +165,7 @@ absl::Status Gate::start_reactors() {
 void Gate::run() {
   sigset_t signals;
   sigemptyset(&signals);
-  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1})
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2})
     sigaddset(&signals, number);
   const int signal_fd = signalfd(-1, &signals, SFD_CLOEXEC);
   CHECK(signal_fd >= 0);
@@ -163,6 +175,8 @@ void Gate::run() {
           .add("reactors", reactors_.size())
           .add("listeners", config_.session.listeners.size()));
   service::tell_ready();
+  if (predecessor_) predecessor_->say_ready();
+  predecessor_.reset();
   const Instant now = std::chrono::steady_clock::now();
   rotate_at_ = now + config_.tls.ticket_rotation;
   expiries_at_ = now;
@@ -192,15 +206,17 @@ void Gate::on_signal(uint32_t number) {
   if (number == SIGHUP) reload();
   if (number == SIGTERM || number == SIGINT) drain();
   if (number == SIGUSR1) report();
+  if (number == SIGUSR2) upgrade();
 }
 
 Duration Gate::until_duty(Instant now) const {
   const Instant next = std::min({rotate_at_, look_at_, expiries_at_, memory_at_});
   const auto wait = std::chrono::duration_cast<Duration>(next - now) + Duration(1);
-  return draining_ ? std::min(wait, Duration(20)) : wait;
+  return draining_ || successor_ ? std::min(wait, Duration(20)) : wait;
 }
 
 void Gate::do_duties(Instant now) {
+  if (successor_ && !draining_) look_at_successor(now);
   if (now >= rotate_at_) {
     tickets_.rotate();
     rotate_at_ = now + config_.tls.ticket_rotation;
@@ -284,6 +300,46 @@ void Gate::drain() {
     reactor->post(reactor::Drain{config_.reactor.drain_timeout});
 }
 
+// A new process of the program, which may be another version by now, is to take this one's place.
+void Gate::upgrade() {
+  if (draining_ || successor_) {
+    return log(LogLine(Severity::Warning, "upgrade").say("this process is being replaced, or ends, already"));
+  }
+  absl::StatusOr<std::unique_ptr<Successor>> started =
+      Successor::start(command_, listening_->heirlooms(), tickets_.pack());
+  if (!started.ok()) {
+    return log(LogLine(Severity::Error, "upgrade")
+                   .say(absl::StrFormat("%s. This process goes on", std::string(started.status().message()))));
+  }
+  successor_ = *std::move(started);
+  successor_until_ = std::chrono::steady_clock::now() + Successor::patience;
+  log(LogLine(Severity::Notice, "upgrade").add("process", static_cast<uint64_t>(successor_->pid())));
+}
+
+void Gate::look_at_successor(Instant now) {
+  pollfd waiting{successor_->fd(), POLLIN, 0};
+  const bool has_news = poll(&waiting, 1, 0) == 1;
+  if (has_news && successor_->news() == Successor::News::Ready) return hand_over();
+  if (!has_news && now < successor_until_) return;
+  log(LogLine(Severity::Error, "upgrade")
+          .add("process", static_cast<uint64_t>(successor_->pid()))
+          .say(has_news ? "the new process has ended before it served; what it said tells why. This process goes on"
+                        : "the new process did not serve in time and was ended. This process goes on"));
+  successor_.reset();
+}
+
+// The new process serves. What lives here may log in and go on for a while.
+void Gate::hand_over() {
+  draining_ = true;
+  const Duration timeout = config_.reactor.upgrade_timeout;
+  log(LogLine(Severity::Notice, "handed-over")
+          .add("process", static_cast<uint64_t>(successor_->pid()))
+          .add("seconds", static_cast<uint64_t>(timeout.count() / 1000)));
+  service::tell_main_process(successor_->pid());
+  for (const auto& reactor : reactors_)
+    reactor->post(reactor::Drain{timeout, false});
+}
+
 // Either everything of the new file takes effect, or nothing.
 void Gate::reload() {
   if (draining_) return;
@@ -331,6 +387,7 @@ void Gate::reload() {
   config_.session = loaded.config->session;
   config_.tls = loaded.config->tls;
   config_.reactor.drain_timeout = loaded.config->reactor.drain_timeout;
+  config_.reactor.upgrade_timeout = loaded.config->reactor.upgrade_timeout;
   log_.set(loaded.config->log);
   certificates_ = std::move(store);
   certificates_->publish_ticket_keys();

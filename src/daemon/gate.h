@@ -16,6 +16,7 @@
 #include "control/log_sink.h"
 #include "daemon/listening.h"
 #include "daemon/memory_watch.h"
+#include "daemon/succession.h"
 #include "health/checker.h"
 #include "reactor/reactor.h"
 #include "tls/tickets.h"
@@ -24,11 +25,14 @@ namespace postern::daemon {
 
 class Gate {
  public:
-  explicit Gate(config::Config config);
+  // `command`: what this process was started with, for the one that shall take its place; the program's file first.
+  Gate(config::Config config, std::vector<std::string> command);
   ~Gate();
 
   // The steps to a serving gate, in order; the first that fails says why.
   absl::Status start();
+  // The same in the place of a running gate, whose doors are taken over.
+  absl::Status start(Predecessor predecessor);
   // Serves until SIGTERM or SIGINT and the drain that follows.
   void run();
 
@@ -38,6 +42,9 @@ class Gate {
   absl::Status start_reactors();
   void reload();
   void drain();
+  void upgrade();
+  void look_at_successor(Instant now);
+  void hand_over();
   bool is_done() const;
   void report();
   void log(LogLine line);
@@ -55,6 +62,10 @@ class Gate {
   void publish(std::shared_ptr<const session::Setup> setup);
 
   config::Config config_;
+  const std::vector<std::string> command_;
+  std::optional<Predecessor> predecessor_;  // until this process serves
+  std::unique_ptr<Successor> successor_;    // from the wish for one to the end
+  Instant successor_until_ = instant_never;
   tls::TicketKeys tickets_;  // outlives all setups
   control::LogSink log_;
   std::unique_ptr<auth::Cache> cache_;

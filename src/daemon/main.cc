@@ -6,9 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "config/config.h"
 #include "daemon/gate.h"
@@ -27,7 +29,8 @@ constexpr char usage[] =
     "       postern --version | --help\n"
     "\n"
     "FILE is /etc/postern/postern.toml unless told otherwise.\n"
-    "SIGHUP reads FILE anew, SIGTERM drains and ends, SIGUSR1 logs a line of figures for each reactor.\n";
+    "SIGHUP reads FILE anew, SIGTERM drains and ends, SIGUSR1 logs a line of figures for each reactor,\n"
+    "SIGUSR2 starts the program anew and hands the doors over to it.\n";
 
 struct Command {
   enum class What { Serve, Check, Settings, Version, Help } what = What::Serve;
@@ -89,11 +92,20 @@ int check(const std::string& file) {
   return 0;
 }
 
+// Where this program's file lies: after an upgrade of the package, the new one lies there.
+std::string own_file() {
+  char path[4096];
+  const ssize_t size = readlink("/proc/self/exe", path, sizeof path);
+  return size > 0 ? std::string(path, static_cast<size_t>(size)) : std::string("/proc/self/exe");
+}
+
 int serve(const std::string& file) {
+  std::optional<Predecessor> predecessor = Predecessor::find();
   std::optional<config::Config> config = load(file);
   if (!config) return 1;
-  Gate gate(*std::move(config));
-  if (const absl::Status status = gate.start(); !status.ok()) return fail(status);
+  Gate gate(*std::move(config), {own_file(), "-c", file});
+  const absl::Status status = predecessor ? gate.start(*std::move(predecessor)) : gate.start();
+  if (!status.ok()) return fail(status);
   gate.run();
   return 0;
 }
@@ -102,7 +114,7 @@ int serve(const std::string& file) {
 void block_signals() {
   sigset_t signals;
   sigemptyset(&signals);
-  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1})
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2})
     sigaddset(&signals, number);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);

@@ -17,6 +17,7 @@ struct Options {
   uint32_t reactors = 0;  // 0: one for each core that this process may use
   KernelFeatures kernel_features = KernelFeatures::Auto;
   Duration drain_timeout = std::chrono::seconds(10);  // SIGTERM: relays may go on this long
+  Duration upgrade_timeout = std::chrono::hours(1);   // SIGUSR2: the same, in the process that is replaced
 };
 
 }  // namespace postern::reactor

@@ -381,6 +381,7 @@ void Reactor::obey(const Drain& drain) {
   for (uint32_t i = 0; i < listening_.size(); ++i) {
     if (listening_[i].fd >= 0) stop_listening(i);
   }
+  if (!drain.ends_logins) return;
   for (Connection* connection : alive()) {
     connection->session->drain(now_);
     settle(*connection);

@@ -64,7 +64,8 @@ struct Reload {
   std::vector<ListeningSocket> listening;  // all that should be listened on from now on; others are closed
 };
 struct Drain {
-  Duration timeout{0};  // how long relays may go on
+  Duration timeout{0};      // how long relays may go on
+  bool ends_logins = true;  // sessions before their relay hear a goodbye at once; else they may log in, too
 };
 struct Report {};
 // What the health checks found.

@@ -58,6 +58,10 @@ void tell_stopping(Duration at_most) {
   tell("STOPPING=1\nEXTEND_TIMEOUT_USEC=" + std::to_string(wait.count()));
 }
 
+void tell_main_process(pid_t process) {
+  tell("MAINPID=" + std::to_string(process));
+}
+
 // The time tells a manager that asked for the reload (Type=notify-reload) whether this is the answer.
 Reloading::Reloading() {
   tell("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(monotonic_us()));

@@ -4,6 +4,8 @@
 // wrong here is the process's failure: the manager's own time-outs speak then.
 #pragma once
 
+#include <sys/types.h>
+
 #include "base/clock.h"
 
 namespace postern::service {
@@ -14,6 +16,9 @@ void tell_ready();
 // The process ends, which may take so long: the manager waits for that time and some seconds more, also where its own
 // limit (TimeoutStopSec=) is shorter.
 void tell_stopping(Duration at_most);
+
+// Another process serves in the place of this one, which the manager took for the main one.
+void tell_main_process(pid_t process);
 
 // Tells that the configuration is being read again, for as long as it lives.
 class Reloading {

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include <algorithm>
+#include <utility>
 
+#include "base/packing.h"
 #include "tls/library.h"
 #include "tls/random.h"
 
@@ -22,6 +24,10 @@ constexpr uint8_t filler = 0x5a;
 
 bool is_filler(std::span<const uint8_t> bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](uint8_t byte) { return byte == filler; });
+}
+
+std::string_view text_of(std::span<const uint8_t> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 }  // namespace
@@ -58,6 +64,34 @@ void TicketKeys::share(std::span<const Secret> keys) {
     std::copy(bytes.begin() + name_size, bytes.end(), keys_[at].key.begin());
     keys_[at].live = true;
   }
+}
+
+Secret TicketKeys::pack() const {
+  const std::lock_guard lock(mutex_);
+  if (shared_) return Secret();
+  Packer packer;
+  for (const Key& key : keys_) {
+    packer.put(key.live);
+    packer.put(text_of(key.name));
+    packer.put(text_of(key.key));
+  }
+  return packer.take();
+}
+
+void TicketKeys::unpack(std::string_view bytes) {
+  Unpacker unpacker(bytes);
+  std::vector<Key> keys(key_count);
+  for (Key& key : keys) {
+    key.live = unpacker.get<bool>();
+    const std::string_view name = unpacker.text(), secret = unpacker.text();
+    if (name.size() != key.name.size() || secret.size() != key.key.size()) return;
+    std::copy(name.begin(), name.end(), key.name.begin());
+    std::copy(secret.begin(), secret.end(), key.key.begin());
+  }
+  if (!unpacker.whole() || !keys.front().live) return;
+  const std::lock_guard lock(mutex_);
+  keys_ = std::move(keys);
+  shared_ = false;
 }
 
 bool TicketKeys::seal(std::span<uint8_t> ticket, std::span<uint8_t, name_size> name, std::span<uint8_t, iv_size> iv,

@@ -12,6 +12,7 @@
 #include <memory>
 #include <mutex>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "base/secret.h"
@@ -39,6 +40,11 @@ class TicketKeys {
   // again, if they were shared ones. Any thread.
   void share(std::span<const Secret> keys);
 
+  // The keys as bytes, for the process that takes this one's place; empty: they are shared ones, which it reads itself.
+  Secret pack() const;
+  // Uses these; nothing changes when they are none.
+  void unpack(std::string_view bytes);
+
   enum class Opened : uint8_t { Newest, Older, Unknown };
 
   // Seals `ticket` in place and fills name, iv and mac. Any thread.
@@ -60,7 +66,7 @@ class TicketKeys {
   Key newest();
   Opened find(std::span<const uint8_t, name_size> name, Key& found);
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::vector<Key> keys_ = std::vector<Key>(key_count);  // newest first; at least one
   bool shared_ = false;
 };

@@ -92,7 +92,7 @@ def answer_line(words, number, map_back):
     line = f"id={number}"
     for word in words:
         if word.key:
-            value = map_back(word.text()).encode("latin-1") if word.key == "back" else word.value
+            value = map_back(word.text()).encode("latin-1") if word.key in ("back", "moving_to") else word.value
             line += f"&{word.key}=" + urllib.parse.quote_from_bytes(value, safe="")
         elif word.text() in RESULTS:
             line += "&result=" + RESULTS[word.text()]

@@ -47,6 +47,8 @@ class Matrix(World):
 
     def configuration(self, *ports):
         text = ('[gate]\nreactors = 1\ndrain_timeout = "1s"\n[auth]\nmode = "back"\n[limits]\nhandshake_timeout = "2s"\n'
+                # Each of many equal injections is looked for in the log.
+                '[log]\nrepeats_max = 1000000\n'
                 f'[[tls.certificate]]\nchain = "{self.folder}/mail.crt"\nkey = "{self.folder}/mail.key"\n')
         for protocol, port in zip(PROTOCOLS, ports):
             with_tls = f'tls = "starttls"\ntls_name = "{STORE}"\ntls_ca = "{self.folder}/ca.crt"\n'

@@ -12,8 +12,10 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "config/config.h"
 #include "daemon/gate.h"
+#include "daemon/plan.h"
 #include "daemon/setup.h"
 #include "tls/context.h"
 
@@ -25,6 +27,8 @@ constexpr char usage[] =
     "\n"
     "usage: postern [-c FILE]            serve, as FILE says\n"
     "       postern --check [-c FILE]    say everything that is wrong with FILE, and serve nothing\n"
+    "       postern plan N [--json] [-c FILE]\n"
+    "                                    say what N sessions need, and what of it this machine lacks\n"
     "       postern --settings           list every setting with its default and its meaning\n"
     "       postern --version | --help\n"
     "\n"
@@ -33,15 +37,20 @@ constexpr char usage[] =
     "SIGUSR2 starts the program anew and hands the doors over to it.\n";
 
 struct Command {
-  enum class What { Serve, Check, Settings, Version, Help } what = What::Serve;
+  enum class What { Serve, Check, Plan, Settings, Version, Help } what = What::Serve;
   std::string file = "/etc/postern/postern.toml";
+  uint64_t sessions = 0;  // of Plan
+  bool json = false;      // likewise
 };
 
 std::optional<Command> parse(int argc, char** argv) {
-  static constexpr option options[] = {
-      {"config", required_argument, nullptr, 'c'}, {"check", no_argument, nullptr, 'k'},
-      {"settings", no_argument, nullptr, 's'},     {"version", no_argument, nullptr, 'V'},
-      {"help", no_argument, nullptr, 'h'},         {nullptr, 0, nullptr, 0}};
+  static constexpr option options[] = {{"config", required_argument, nullptr, 'c'},
+                                       {"check", no_argument, nullptr, 'k'},
+                                       {"settings", no_argument, nullptr, 's'},
+                                       {"version", no_argument, nullptr, 'V'},
+                                       {"help", no_argument, nullptr, 'h'},
+                                       {"json", no_argument, nullptr, 'j'},
+                                       {nullptr, 0, nullptr, 0}};
   Command command;
   int letter;
   while ((letter = getopt_long(argc, argv, "c:h", options, nullptr)) != -1) {
@@ -50,9 +59,24 @@ std::optional<Command> parse(int argc, char** argv) {
       case 'k': command.what = Command::What::Check; break;
       case 's': command.what = Command::What::Settings; break;
       case 'V': command.what = Command::What::Version; break;
+      case 'j': command.json = true; break;
       case 'h': command.what = Command::What::Help; break;
       default: return std::nullopt;
     }
+  }
+  if (optind < argc && strcmp(argv[optind], "plan") == 0 && command.what == Command::What::Serve) {
+    command.what = Command::What::Plan;
+    if (optind + 1 == argc || !absl::SimpleAtoi(argv[optind + 1], &command.sessions) || command.sessions == 0 ||
+        command.sessions > plan_sessions_max) {
+      fprintf(stderr, "postern: plan needs a number of sessions, from 1 to %llu\n",
+              static_cast<unsigned long long>(plan_sessions_max));
+      return std::nullopt;
+    }
+    optind += 2;
+  }
+  if (command.json && command.what != Command::What::Plan) {
+    fprintf(stderr, "postern: --json goes with plan\n");
+    return std::nullopt;
   }
   if (optind != argc) {
     fprintf(stderr, "postern: unexpected argument \"%s\"\n", argv[optind]);
@@ -99,6 +123,15 @@ std::string own_file() {
   return size > 0 ? std::string(path, static_cast<size_t>(size)) : std::string("/proc/self/exe");
 }
 
+// 0 if it fits, 3 if not.
+int say_plan(const Command& command) {
+  const std::optional<config::Config> config = load(command.file);
+  if (!config) return 1;
+  const Plan result = plan(*config, command.sessions, this_machine());
+  fputs((command.json ? plan_json(result) : plan_text(result)).c_str(), stdout);
+  return result.fits() ? 0 : 3;
+}
+
 int serve(const std::string& file) {
   std::optional<Predecessor> predecessor = Predecessor::find();
   std::optional<config::Config> config = load(file);
@@ -137,6 +170,7 @@ int main(int argc, char** argv) {
     case Command::What::Version: printf("postern %s\n", POSTERN_VERSION); return 0;
     case Command::What::Settings: fputs(postern::config::settings_text().c_str(), stdout); return 0;
     case Command::What::Check: return postern::daemon::check(command->file);
+    case Command::What::Plan: return postern::daemon::say_plan(*command);
     case Command::What::Serve: return postern::daemon::serve(command->file);
   }
   return 2;

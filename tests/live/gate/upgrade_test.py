@@ -4,11 +4,9 @@
 import os
 import pathlib
 import re
-import shutil
 import signal
-import ssl
+import sys
 import threading
-import time
 
 import tap
 import world
@@ -150,5 +148,5 @@ class Upgrade(World):
 
 
 if __name__ == "__main__":
-    world.POSTERN, world.POSTERN_AUTH = tap.programs()
-    tap.main()
+    world.POSTERN, world.POSTERN_AUTH = sys.argv[1:3]
+    tap.main(sys.argv[3:])

@@ -4,6 +4,7 @@
 import os
 import pathlib
 import re
+import shutil
 import signal
 import sys
 import threading
@@ -11,7 +12,7 @@ import threading
 import tap
 import world
 from programs import wait_until
-from world import ANN, PASSWORDS, MailProgram, World
+from world import CARL, PASSWORDS, MailProgram, World
 
 
 def is_alive(process):
@@ -50,7 +51,7 @@ class Upgrade(World):
 
     def log_in(self):
         mail = MailProgram(self.gate.ports[0], self.context)
-        mail.login(ANN, PASSWORDS[ANN].encode())
+        mail.login(CARL, PASSWORDS[CARL])
         return mail
 
     def test_sessions_stay_and_new_ones_come_to_the_new_process(self):
@@ -117,23 +118,31 @@ class Upgrade(World):
 
     def test_a_configuration_with_a_fault_changes_nothing(self):
         good = self.gate.config.read_text()
-        self.gate.config.write_text(good + "\n[limits]\nsesions = 5\n")
+        self.gate.config.write_text(good.replace("[gate]", "[gate]\nhostnam = \"mail.example.test\""))
         os.kill(self.gate.process.pid, signal.SIGUSR2)
         self.gate.wait_for_log(r"error upgrade process=\d+ text=\"the new process has ended before it served")
-        self.assertIn('has no setting "sesions"', self.gate.log())
+        self.assertIn('has no setting "hostnam"', self.gate.log())
         self.log_in().logout()
         self.gate.config.write_text(good)
         self.upgrade(self.gate.process.pid)
         self.log_in().logout()
 
-    def test_a_process_that_hangs_is_not_waited_for_in_vain(self):
-        """It gets the doors and says nothing: the old one serves all the while."""
-        self.gate.config.unlink()
-        os.mkfifo(self.gate.config)  # whoever reads it waits
+    def test_a_new_file_that_does_not_serve(self):
+        """The package brought something else: it gets the doors and says nothing, and the old process serves all the while."""
+        self.gate.stop()
+        program = self.folder / "postern"
+        shutil.copy(self.gate.binary, program)
+        self.gate.binary = str(program)
+        self.gate.start()
+        program.unlink()
+        program.write_text("#!/bin/sh\nexec sleep 1000\n")
+        program.chmod(0o755)
         os.kill(self.gate.process.pid, signal.SIGUSR2)
         hanging = int(self.gate.wait_for_log(r" upgrade process=(\d+)").group(1))
         for _ in range(10):
             self.log_in().logout()
+        os.kill(self.gate.process.pid, signal.SIGUSR2)
+        self.gate.wait_for_log("this process is being replaced, or ends, already")
         os.kill(hanging, signal.SIGKILL)
         self.gate.wait_for_log(r"error upgrade process=\d+ text=\"the new process has ended before it served")
         self.log_in().logout()

@@ -62,6 +62,11 @@ void LogSink::set_level(Severity level) {
   level_ = level;
 }
 
+Severity LogSink::level() const {
+  const std::lock_guard lock(mutex_);
+  return level_;
+}
+
 void LogSink::write(const LogLine& line) {
   {
     const std::lock_guard lock(mutex_);

@@ -30,6 +30,7 @@ class LogSink {
   void start(Target target);
   // Lines less grave than `level` are not taken. Any thread, any time.
   void set_level(Severity level);
+  Severity level() const;
   // Any thread; never blocks on the target.
   void write(const LogLine& line);
   // Writes all that waits and ends the writer.
@@ -39,7 +40,7 @@ class LogSink {
   void run();
   void put(Severity severity, const std::string& text);
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable filled_;
   std::deque<LogLine> queue_;
   uint64_t dropped_ = 0;

@@ -57,6 +57,7 @@ std::string_view end_word(EndReason reason) {
     case EndReason::IdleTimeout: return "idle-timeout";
     case EndReason::SessionLimit: return "session-limit";
     case EndReason::Drained: return "drained";
+    case EndReason::Kicked: return "kicked";
   }
   return "unknown";
 }
@@ -74,10 +75,12 @@ Session::Session(Surroundings& surroundings, uint16_t listener, const Endpoint& 
       listener_(listener),
       dialect_(setup_->options.listeners[listener].dialect) {
   surroundings_.counters.accepted++;
+  surroundings_.counters.states[state_.index()]++;
   begin(over_limit, now);
 }
 
 Session::~Session() {
+  surroundings_.counters.states[state_.index()]--;
   release_counts();
   front_.out.drop(surroundings_.pool, holds_secrets());
   back_.out.drop(surroundings_.pool, holds_secrets());
@@ -106,7 +109,13 @@ LogLine& Session::log(Severity severity, std::string_view event) {
 
 void Session::enter(State next) {
   CHECK(is_legal_move(state_.index(), next.index()));
+  set_state(std::move(next));
+}
+
+void Session::set_state(State next) {
+  surroundings_.counters.states[state_.index()]--;
   state_ = std::move(next);
+  surroundings_.counters.states[state_.index()]++;
 }
 
 // ---- The beginning -------------------------------------------------------------------------------------------------
@@ -362,7 +371,7 @@ void Session::abandon(EndReason reason, Instant now) {
     setup_.reset();
   }
   release_counts();
-  state_ = Closing{Closing::Phase::Over};
+  set_state(Closing{Closing::Phase::Over});
   back_attempt_ = 0;
   deadline_ = instant_never;
 }
@@ -416,6 +425,13 @@ void Session::drain(Instant now) {
 
 void Session::stop(Instant now) {
   finish(EndReason::Drained, now);
+}
+
+void Session::kick(Instant now) {
+  if (std::holds_alternative<Closing>(state_)) return;
+  Login* const present = login();
+  finish(EndReason::Kicked, now,
+         present == nullptr ? std::string() : present->front->bye("Ended by the administrator"));
 }
 
 void Session::log_end(Instant now) {

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/endpoint.h"
 #include "base/outbox.h"
+#include "session/facts.h"
 #include "session/plan.h"
 #include "session/state.h"
 #include "session/surroundings.h"
@@ -43,6 +44,7 @@ enum class EndReason : uint8_t {
   IdleTimeout,
   SessionLimit,
   Drained,
+  Kicked,  // by the administrator
 };
 std::string_view end_word(EndReason reason);
 
@@ -78,6 +80,8 @@ class Session {
   void drain(Instant now);
   // The drain's time is over: a relay ends too.
   void stop(Instant now);
+  // The administrator ends it.
+  void kick(Instant now);
 
   // Wishes.
   Plan plan() const;
@@ -99,6 +103,7 @@ class Session {
   Dialect dialect() const { return dialect_; }
   std::string_view state_name() const { return state_word(state_.index()); }
   bool relaying() const { return std::holds_alternative<Relaying>(state_); }
+  Facts facts(Instant now) const;
 
  private:
   // One side of the session: what is to be sent, and its TLS, if any.
@@ -110,6 +115,7 @@ class Session {
 
   // The one setter of the state. It checks the move.
   void enter(State next);
+  void set_state(State next);
   // Says the last words, if any, and closes. `reason` is the first one given; later ones are consequences.
   void finish(EndReason reason, Instant now, std::string_view last_words = {});
   // Closes without a word: the front is gone.

@@ -2,6 +2,7 @@
 // Surroundings: what a reactor lends to all of its sessions. It outlives them.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "session/counts.h"
 #include "session/pool_view.h"
 #include "session/setup.h"
+#include "session/state.h"
 #include "tls/sessions.h"
 
 namespace postern::session {
@@ -29,6 +31,9 @@ struct Counters {
   uint64_t back_failures = 0;  // attempts at a mail server that failed
   uint64_t bytes_in = 0;       // plaintext from mail programs to mail servers, of ended sessions
   uint64_t bytes_out = 0;      // and back
+  std::array<uint32_t, std::variant_size_v<State>> states{};  // sessions now, by the state's index
+
+  void add(const Counters& other);  // of another reactor
 };
 
 struct Surroundings {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "control/commands.h"
 
+#include <time.h>
 #include <unistd.h>
 
 #include <utility>
@@ -44,7 +45,10 @@ std::optional<Severity> severity_of(std::string_view word) {
 }  // namespace
 
 Commands::Commands(Means means, std::shared_ptr<Errands> control)
-    : means_(std::move(means)), control_(std::move(control)), began_(std::chrono::steady_clock::now()) {}
+    : means_(std::move(means)),
+      control_(std::move(control)),
+      began_(std::chrono::steady_clock::now()),
+      started_(::time(nullptr)) {}
 
 void Commands::handle(const auth::Form& request, Answer answer) {
   struct Row {
@@ -52,8 +56,10 @@ void Commands::handle(const auth::Form& request, Answer answer) {
     void (Commands::*command)(const auth::Form&, Answer);
   };
   static constexpr Row rows[] = {
-      {"status", &Commands::status}, {"sessions", &Commands::sessions}, {"session", &Commands::session},
-      {"kick", &Commands::kick},     {"reload", &Commands::reload},     {"log-level", &Commands::log_level},
+      {"status", &Commands::status},   {"sessions", &Commands::sessions}, {"session", &Commands::session},
+      {"kick", &Commands::kick},       {"reload", &Commands::reload},     {"log-level", &Commands::log_level},
+      {"metrics", &Commands::metrics}, {"backends", &Commands::backends}, {"cache", &Commands::cache},
+      {"move", &Commands::move},       {"trace", &Commands::trace},
   };
   const std::string_view op = request.get("op");
   for (const Row& row : rows) {
@@ -151,6 +157,13 @@ void Commands::status(const auth::Form&, Answer answer) {
     json["lent_bytes"] = lent;
     json["cq_overflows"] = overflows;
     answer.end(std::move(json));
+  });
+}
+
+void Commands::metrics(const auth::Form&, Answer answer) {
+  gather([this, answer](const std::vector<reactor::Figures>& all, const CertificateFigures& certificates) mutable {
+    const Snapshot snapshot{all, means_.shared->cache.report(), certificates, members(), started_};
+    answer.end(Json{{"content_type", "text/plain; version=0.0.4"}, {"text", metrics_text(snapshot)}});
   });
 }
 

@@ -9,9 +9,11 @@
 #include <vector>
 
 #include "auth/cache.h"
+#include "control/board.h"
 #include "control/errands.h"
 #include "control/filter.h"
 #include "control/log_sink.h"
+#include "control/metrics.h"
 #include "control/server.h"
 #include "reactor/reactor.h"
 
@@ -22,18 +24,13 @@ struct Reloaded {
   bool done = false;               // false: the old configuration stays in force
   std::vector<std::string> lines;  // as in the log
 };
-struct CertificateFigures {
-  uint64_t served = 0;
-  uint64_t running_out = 0;  // below the configured warning, or over
-  int64_t soonest = 0;       // seconds since 1970; 0: there is none
-  std::string soonest_file;
-};
 
 // What the gate lends; all of it outlives the control thread.
 struct Means {
   std::vector<reactor::Reactor*> reactors;
   reactor::Shared* shared = nullptr;
   LogSink* log = nullptr;
+  const Board* board = nullptr;
   std::shared_ptr<Errands> main;  // the main thread's
   // On the main thread.
   std::function<Reloaded()> reload;
@@ -50,6 +47,7 @@ class Commands {
  private:
   struct Gathering;
   struct Listing;
+  struct Tracing;
   using Act = std::function<void(session::Session&, Instant)>;
   using Seen =
       std::function<void(const std::vector<reactor::Figures>& figures, const CertificateFigures& certificates)>;
@@ -60,6 +58,13 @@ class Commands {
   void kick(const auth::Form& request, Answer answer);
   void reload(const auth::Form& request, Answer answer);
   void log_level(const auth::Form& request, Answer answer);
+  void metrics(const auth::Form& request, Answer answer);
+  void trace(const auth::Form& request, Answer answer);  // trace.cc
+  // backs.cc
+  void backends(const auth::Form& request, Answer answer);
+  void cache(const auth::Form& request, Answer answer);
+  void move(const auth::Form& request, Answer answer);
+  std::vector<MemberFigures> members() const;
 
   // Asks all reactors, and the main thread, for their figures.
   void gather(Seen seen);
@@ -67,7 +72,10 @@ class Commands {
 
   Means means_;
   std::shared_ptr<Errands> control_;
+  std::vector<std::weak_ptr<Tracing>> traces_;
+  uint64_t next_trace_ = 1;
   const Instant began_;
+  const int64_t started_;  // the same, in seconds since 1970
 };
 
 }  // namespace postern::control

@@ -116,6 +116,8 @@ void Answer::end(Json document) {
   client->answering = false;
   client->more = nullptr;
   client->gone = nullptr;
+  client->late = nullptr;
+  client->late_at = instant_never;
   client->due = clock_now() + Server::patience;
 }
 
@@ -133,6 +135,13 @@ void Answer::when_room(std::function<void()> more) {
 
 void Answer::when_gone(std::function<void()> gone) {
   if (Server::Client* client = server_->find(client_, request_)) client->gone = std::move(gone);
+}
+
+void Answer::at(Instant due, std::function<void()> late) {
+  Server::Client* client = server_->find(client_, request_);
+  if (client == nullptr) return;
+  client->late_at = due;
+  client->late = std::move(late);
 }
 
 // ---- The thread ----------------------------------------------------------------------------------------------------
@@ -168,7 +177,7 @@ void Server::run() {
       const short events = static_cast<short>((reads ? POLLIN : 0) | (client.waiting() != 0 ? POLLOUT : 0));
       polled.push_back({client.fd, events, 0});
       ids.push_back(id);
-      due = std::min(due, client.due);
+      due = std::min({due, client.due, client.late_at});
     }
     int wait_ms = -1;
     if (due != instant_never) {
@@ -293,6 +302,11 @@ void Server::settle(Instant now) {
     const auto found = clients_.find(id);
     if (found == clients_.end()) continue;
     Client& client = found->second;
+    if (now >= client.late_at) {
+      client.late_at = instant_never;
+      const std::function<void()> late = std::exchange(client.late, nullptr);
+      late();
+    }
     send(client, now);
     if (client.answering && client.more && client.waiting() < room_below) {
       const std::function<void()> more = std::exchange(client.more, nullptr);

@@ -64,6 +64,8 @@ class Answer {
   void when_room(std::function<void()> more);
   // Calls `gone` if the client leaves before the end.
   void when_gone(std::function<void()> gone);
+  // Calls `late` at that time, if the answer is still wanted then.
+  void at(Instant due, std::function<void()> late);
 
  private:
   Server* server_;
@@ -110,6 +112,8 @@ class Server {
     Instant due;             // must have done something by then
     std::function<void()> more;
     std::function<void()> gone;
+    Instant late_at = instant_never;
+    std::function<void()> late;
 
     size_t waiting() const { return out.size() - sent; }
   };

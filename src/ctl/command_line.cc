@@ -16,6 +16,10 @@ enum class Form {
   Filter,  // user, key=value ...
   Session,
   Level,
+  Cache,
+  Backends,
+  Move,
+  Trace,
 };
 
 struct Row {
@@ -30,8 +34,13 @@ constexpr Row rows[] = {
     {"top", "", "the same, live; q quits", Form::Nothing},
     {"sessions", "[FILTER ...]", "list sessions", Form::Filter},
     {"session", "ID", "show one session", Form::Session},
+    {"trace", "USER [SESSIONS [SECONDS]]", "show one user's next logins, secrets masked", Form::Trace},
     {"kick", "FILTER ... | all", "end sessions now", Form::Filter},
+    {"move", "USER [ADDRESS:PORT] [hold=SECONDS] | USER cancel", "send a user to another mail server", Form::Move},
     {"reload", "", "read the configuration anew", Form::Nothing},
+    {"cache", "[show [USER] | drop USER]", "look into what is remembered, or forget a user", Form::Cache},
+    {"backends", "[disable | enable ADDRESS:PORT]", "list mail servers, or take one out of service", Form::Backends},
+    {"metrics", "", "all figures as Prometheus reads them", Form::Nothing},
     {"log-level", "[LEVEL]", "show or set the least grave lines that are logged", Form::Level},
 };
 
@@ -68,6 +77,38 @@ absl::Status add_arguments(const Row& row, const Words& words, Request& request)
     case Form::Session:
       if (words.size() != 1) return wrong(row, "one session must be named");
       request.emplace_back("session", words[0]);
+      return absl::OkStatus();
+    case Form::Trace: {
+      static constexpr const char* keys[] = {"user", "sessions", "seconds"};
+      if (words.empty() || words.size() > std::size(keys)) return wrong(row, "one user must be named");
+      for (size_t i = 0; i < words.size(); ++i)
+        request.emplace_back(keys[i], words[i]);
+      return absl::OkStatus();
+    }
+    case Form::Cache:
+      if (words.empty() || (words[0] == "show" && words.size() == 1)) return absl::OkStatus();
+      if (words.size() != 2 || (words[0] != "show" && words[0] != "drop")) return wrong(row, "that is not understood");
+      request.emplace_back(words[0] == "show" ? "user" : "drop", words[1]);
+      return absl::OkStatus();
+    case Form::Backends:
+      if (words.empty()) return absl::OkStatus();
+      if (words.size() != 2 || (words[0] != "disable" && words[0] != "enable"))
+        return wrong(row, "that is not understood");
+      request.emplace_back(words[0], words[1]);
+      return absl::OkStatus();
+    case Form::Move:
+      if (words.empty()) return wrong(row, "a user must be named");
+      request.emplace_back("user", words[0]);
+      for (size_t i = 1; i < words.size(); ++i) {
+        const std::string& word = words[i];
+        if (word == "cancel") {
+          request.emplace_back("cancel", "yes");
+        } else if (word.starts_with("hold=")) {
+          request.emplace_back("hold_seconds", word.substr(5));
+        } else {
+          request.emplace_back("back", word);
+        }
+      }
       return absl::OkStatus();
     case Form::Level:
       if (words.size() > 1) return wrong(row, "one level is enough");

@@ -84,6 +84,7 @@ std::string show_sessions(const Json& json, bool first) {
     }
     return text + show_row(json);
   }
+  if (json.contains("known")) return "";
   const bool kicked = json.contains("kicked");
   const uint64_t count = number_at(json, kicked ? "kicked" : "sessions");
   return absl::StrFormat("%u session%s%s\n", count, count == 1 ? "" : "s", kicked ? " ended" : "");
@@ -97,6 +98,31 @@ std::string show_members(const Json& json) {
     text += row(printable(key), value.is_string() ? printable(value.get_ref<const std::string&>()) : value.dump());
   }
   return text;
+}
+
+constexpr char back_columns[] = "%-16s  %-10s  %-28s  %-8s  %8s  %6s\n";
+
+std::string show_backends(const Json& json, bool first) {
+  std::string text;
+  if (first) text += absl::StrFormat(back_columns, "POOL", "PROTOCOL", "BACK", "STATE", "SESSIONS", "WEIGHT");
+  if (!json.contains("pool")) return text;
+  return text + absl::StrFormat(back_columns, text_at(json, "pool"), text_at(json, "protocol"), text_at(json, "back"),
+                                text_at(json, "state"), text_at(json, "sessions"), text_at(json, "weight"));
+}
+
+std::string show_trace(const Json& json) {
+  if (json.contains("tracing")) {
+    return absl::StrFormat("the next %u session%s of %s, for %s at most; ^C ends it\n", number_at(json, "sessions"),
+                           number_at(json, "sessions") == 1 ? "" : "s", text_at(json, "tracing"),
+                           age_text(number_at(json, "seconds")));
+  }
+  if (!json.contains("voice")) {
+    return absl::StrFormat("%u session%s seen, end: %s\n", number_at(json, "sessions"),
+                           number_at(json, "sessions") == 1 ? "" : "s", text_at(json, "end"));
+  }
+  return absl::StrFormat("%s %9.3fs  %-12s  %s\n", text_at(json, "session"),
+                         static_cast<double>(number_at(json, "ms")) / 1000, text_at(json, "voice"),
+                         text_at(json, "text"));
 }
 
 std::string show_lines(const Json& json) {
@@ -147,6 +173,16 @@ std::string show(std::string_view command, const Json& document, bool first) {
   if (command == "status") return show_status(document);
   if (command == "sessions" || command == "kick") return show_sessions(document, first);
   if (command == "session") return document.contains("session") ? show_members(document) : "";
+  if (command == "trace") return show_trace(document);
+  if (command == "metrics") {
+    const auto text = document.find("text");
+    const bool is_text = text != document.end() && text->is_string();
+    return is_text ? text->get<std::string>() : "";
+  }
+  if (command == "backends" && (document.contains("pool") || document.contains("backends"))) {
+    return show_backends(document, first);
+  }
+  if (command == "move") return show_sessions(document, first);
   if (command == "reload") return show_lines(document);
   return show_members(document);
 }

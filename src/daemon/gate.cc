@@ -106,6 +106,7 @@ void Gate::start_control() {
     means.reactors.push_back(reactor.get());
   means.shared = shared_.get();
   means.log = &log_;
+  means.board = &board_;
   means.main = errands_;
   means.reload = [this] { return reload_heard(); };
   means.certificates = [this] { return certificate_figures(); };
@@ -165,11 +166,13 @@ absl::Status Gate::start_reactors() {
   }
   checker_ = std::make_unique<health::Checker>(
       [this](const std::shared_ptr<const session::PoolViews>& views) {
+        board_.put(views);
         for (const auto& reactor : reactors_)
           reactor->post(reactor::Views{views});
       },
       [this](const LogLine& line) { log_.write(line); });
   checker_->watch(setup_);
+  board_.put(setup_);
   if (uint64_t{sessions_each_} * count < config_.session.limits.sessions) {
     log(LogLine(Severity::Warning, "limits")
             .add("sessions", uint64_t{config_.session.limits.sessions})
@@ -262,6 +265,7 @@ void Gate::look_at_certificates() {
 
 void Gate::publish(std::shared_ptr<const session::Setup> setup) {
   setup_ = std::move(setup);
+  board_.put(setup_);
   checker_->watch(setup_);
   for (size_t number = 0; number < reactors_.size(); ++number)
     reactors_[number]->post(reactor::Reload{setup_, listening_->of(static_cast<uint32_t>(number))});

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "certificates/store.h"
 #include "config/config.h"
+#include "control/board.h"
 #include "control/commands.h"
 #include "control/errands.h"
 #include "control/log_sink.h"
@@ -75,6 +76,7 @@ class Gate {
   Instant look_at_ = instant_never;
   Instant expiries_at_ = instant_never;
   std::shared_ptr<control::Errands> errands_ = std::make_shared<control::Errands>();
+  control::Board board_;
   control::Door door_;
   std::unique_ptr<control::Server> server_;
   std::unique_ptr<control::Commands> commands_;

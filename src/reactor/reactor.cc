@@ -52,6 +52,7 @@ Reactor::Reactor(ReactorOptions options, std::shared_ptr<const session::Setup> s
       listening_(std::move(listening)) {
   surroundings_.setup = std::move(setup);
   surroundings_.counts = &shared.counts;
+  surroundings_.moves = &shared.moves;
 }
 
 Reactor::~Reactor() {
@@ -449,6 +450,10 @@ void Reactor::obey(const Walk& walk) {
 
 void Reactor::obey(const Look& look) {
   look.seen(figures());
+}
+
+void Reactor::obey(const EndTrace& end) {
+  std::erase_if(surroundings_.traces, [&](const auto& wish) { return wish->id == end.id; });
 }
 
 Figures Reactor::figures() const {

@@ -48,6 +48,7 @@ struct Shared {
   std::function<void(const LogLine&)> log;  // any thread; must not block
   std::atomic<uint32_t> sessions{0};        // for the limit on sessions
   session::Counts counts;                   // of mail servers and users with a limit
+  session::Moves moves;
 };
 
 struct ReactorOptions {
@@ -91,7 +92,14 @@ struct Walk {
 struct Look {
   std::function<void(const Figures& figures)> seen;
 };
-using Command = std::variant<Reload, Drain, Report, Views, Walk, Look>;
+// Somebody traces a user; nothing more of the wish with that number.
+struct Trace {
+  std::shared_ptr<session::TraceWish> wish;
+};
+struct EndTrace {
+  uint64_t id = 0;
+};
+using Command = std::variant<Reload, Drain, Report, Views, Walk, Look, Trace, EndTrace>;
 
 class Reactor {
  public:
@@ -169,6 +177,8 @@ class Reactor {
   void obey(const Views& views) { surroundings_.views = views.views; }
   void obey(const Walk& walk);
   void obey(const Look& look);
+  void obey(const Trace& trace) { surroundings_.traces.push_back(trace.wish); }
+  void obey(const EndTrace& end);
   Figures figures() const;
   void end_mailbox();
   void listen(uint32_t listening);

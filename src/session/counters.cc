@@ -17,6 +17,7 @@ void Counters::add(const Counters& other) {
   bytes_out += other.bytes_out;
   for (size_t state = 0; state < states.size(); ++state)
     states[state] += other.states[state];
+  measures.add(other.measures);
 }
 
 }  // namespace postern::session

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_format.h"
 #include "base/check.h"
 #include "protocol/proxy_header/writer.h"
 #include "session/choice.h"
@@ -56,6 +57,9 @@ constexpr Duration proof_delay = std::chrono::seconds(2);
 void Session::begin_verifying(protocol::Credentials credentials, Instant now) {
   std::unique_ptr<Login> login = take_login();
   login->credentials = std::move(credentials);
+  trace_user(*login, now);
+  if (!protocol::is_scram(login->credentials.mechanism)) login->began = now;
+  login->step_began = now;
   login->last_refusal.reset();
   note_said(*login);
   const protocol::FrontSaid& said = login->front->heard();
@@ -108,6 +112,9 @@ auth::Question Session::make_question(const Login& login) const {
 void Session::answered(auth::Verdict verdict, Instant now) {
   auto* verifying = std::get_if<Verifying>(&state_);
   if (verifying == nullptr || verifying->question) return;
+  // What the cache knew came in the same moment.
+  if (now > verifying->login->step_began) measures().helper.note(verifying->login->step_began, now);
+  if (trace_ != nullptr) trace(verdict_text(verdict), now);
   if (verifying->login->wants_keys) return take_keys(std::move(verdict), now);
   if (auto* accept = std::get_if<auth::Accept>(&verdict)) {
     enter(Connecting{take_login()});
@@ -126,9 +133,11 @@ void Session::answered(auth::Verdict verdict, Instant now) {
 
 // ---- SCRAM: first the keys, then the proof, and only then the way to the mail server -------------------------------
 
-void Session::ask_for_keys(const protocol::WantsKeys& wanted) {
+void Session::ask_for_keys(const protocol::WantsKeys& wanted, Instant now) {
   std::unique_ptr<Login> login = take_login();
+  login->began = login->step_began = now;
   login->credentials = protocol::Credentials{wanted.mechanism, wanted.user, {}, {}};
+  trace_user(*login, now);
   login->wants_keys = true;
   login->scram_route.reset();
   note_said(*login);
@@ -172,6 +181,7 @@ void Session::refuse(const protocol::Refusal& refusal, Instant now, std::string_
   std::unique_ptr<Login> login = take_login();
   const bool temporary = refusal.cause == protocol::RefusalCause::Unavailable;
   (temporary ? surroundings_.counters.unavailable : surroundings_.counters.refused)++;
+  measures().refused[static_cast<size_t>(login->credentials.mechanism)][static_cast<size_t>(refusal.cause)]++;
   LogLine& line = log(temporary ? Severity::Warning : Severity::Info, "login-failed");
   line.add("user", login->credentials.user)
       .add("mechanism", protocol::mechanism_word(login->credentials.mechanism))
@@ -180,12 +190,13 @@ void Session::refuse(const protocol::Refusal& refusal, Instant now, std::string_
       .add("reason", refusal_word(refusal.cause));
   const std::string_view text = why.empty() ? std::string_view(refusal.text) : why;
   if (!text.empty()) line.say(text);
+  if (trace_ != nullptr) trace(absl::StrFormat("refused: %s. %s", refusal_word(refusal.cause), text), now);
   if (!login->counted_user.empty()) surroundings_.counts->release_user(std::exchange(login->counted_user, {}));
   login->back.reset();
   login->route = auth::Route();
   login->credentials = protocol::Credentials();
   drop_back();
-  say(front_, login->front->rejected(refusal));
+  say(front_, login->front->rejected(refusal), now);
   enter(LoggingIn{std::move(login)});
   deadline_ = login_deadline_;
   steer_front(now);
@@ -252,6 +263,23 @@ void Session::choose_route(auth::Route route, Instant now) {
   if (login.pool == nullptr && login.route.pool.empty() && !login.route.backs.empty()) login.pool = &usual;
   if (!is_route_usable(login)) return refuse({}, now);
   if (login.credentials.user.empty()) login.credentials.user = login.route.user;
+  if (surroundings_.moves != nullptr) {
+    const std::optional<Instant> until = surroundings_.moves->held_until(login.credentials.user, now);
+    if (until) {
+      login.held = true;
+      deadline_ = std::min(login_deadline_, *until);
+      trace("the user is moving to another mail server: the login waits", now);
+      return;
+    }
+  }
+  follow_route(now);
+}
+
+// The route is known and nothing keeps the user from it.
+void Session::follow_route(Instant now) {
+  Login& login = *std::get<Connecting>(state_).login;
+  login.held = false;
+  if (surroundings_.moves != nullptr) surroundings_.moves->lead(login.credentials.user, login.route);
   const std::string& user = back_user(login);
   if (login.route.sessions_max != 0) {
     if (!surroundings_.counts->take_user(user, login.route.sessions_max)) {
@@ -279,6 +307,8 @@ void Session::connect_next(Instant now) {
     return refuse(refusal, now);
   }
   back_endpoint_ = login.candidates[login.candidate];
+  login.step_began = now;
+  trace_route(login, now);
   holds_member_ = true;
   back_attempt_ = ++back_attempts_;
   back_.ended = false;
@@ -300,10 +330,12 @@ void Session::member_failed(const protocol::Failed& failed, Instant now) {
 void Session::member_failed(std::string_view why, std::string_view detail, bool is_down, Instant now) {
   std::unique_ptr<Login> login = take_login();
   surroundings_.counters.back_failures++;
+  surroundings_.counters.measures.back_failures[why]++;
   const bool news = is_down && surroundings_.health.failed(back_endpoint_, login->pool->options.retry_after, now);
   LogLine& line = log(news ? Severity::Warning : Severity::Notice, "back-failed");
   line.add("back", back_endpoint_.text()).add("user", login->credentials.user).add("reason", why);
   if (!detail.empty()) line.say(detail);
+  if (trace_ != nullptr) trace(absl::StrFormat("%s failed: %s. %s", back_endpoint_.text(), why, detail), now);
   login->candidate++;
   login->offers_session = true;
   connect_anew(std::move(login), now);

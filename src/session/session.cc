@@ -116,6 +116,7 @@ void Session::set_state(State next) {
   surroundings_.counters.states[state_.index()]--;
   state_ = std::move(next);
   surroundings_.counters.states[state_.index()]++;
+  if (trace_ != nullptr) trace_->entered(state_name());
 }
 
 // ---- The beginning -------------------------------------------------------------------------------------------------
@@ -131,7 +132,7 @@ void Session::begin(bool over_limit, Instant now) {
     }
     return finish(EndReason::SessionLimit, now);
   }
-  if (!listener().proxy_protocol) return begin_front({});
+  if (!listener().proxy_protocol) return begin_front({}, now);
   if (!any_contains(listener().trusted, front_endpoint_)) {
     log(Severity::Warning, "proxy-header")
         .add("reason", "not-trusted")
@@ -141,12 +142,12 @@ void Session::begin(bool over_limit, Instant now) {
   state_ = AwaitingProxyHeader{std::make_unique<proxy_header::Reader>()};
 }
 
-void Session::begin_front(FrontTlsFacts proxied) {
+void Session::begin_front(FrontTlsFacts proxied, Instant now) {
   if (listener().tls == FrontTls::Implicit) {
-    enter(Handshaking{});
+    enter(Handshaking{.began = began_});
     return;
   }
-  begin_login(false, std::move(proxied));
+  begin_login(false, std::move(proxied), now);
 }
 
 void Session::take_proxy_header(std::span<const char>& bytes, Instant now) {
@@ -168,7 +169,7 @@ void Session::take_proxy_header(std::span<const char>& bytes, Instant now) {
     local_endpoint_ = proxied->destination;
     if (proxied->tls) facts = {proxied->sni, proxied->tls_version.empty() ? "TLS" : proxied->tls_version, {}, {}};
   }
-  begin_front(std::move(facts));
+  begin_front(std::move(facts), now);
 }
 
 void Session::received(Side side, std::span<const char> bytes, Instant now) {
@@ -229,12 +230,18 @@ std::string Session::learned() const {
   return pool == nullptr ? std::string() : view(*pool).learned;
 }
 
-void Session::begin_login(bool after_starttls, FrontTlsFacts tls) {
+void Session::begin_login(bool after_starttls, FrontTlsFacts tls, Instant now) {
   protocol::FrontOptions options = front_options(tls);
   options.after_starttls = after_starttls;
   auto login = std::make_unique<Login>(make_front(dialect_, std::move(options)));
   login->tls = std::move(tls);
-  say(front_, login->front->greeting());
+  if (!surroundings_.traces.empty() && trace_ == nullptr) trace_ = std::make_unique<Trace>(id_, dialect_, began_);
+  if (trace_ != nullptr) {
+    trace(absl::StrFormat("%s from %s to %s, TLS %s, name asked for \"%s\"", protocol_word(), front_endpoint_.text(),
+                          local_endpoint_.text(), tls_word(), login->tls.sni),
+          now);
+  }
+  say(front_, login->front->greeting(), now);
   enter(LoggingIn{std::move(login)});
   deadline_ = login_deadline_;
 }
@@ -268,10 +275,14 @@ std::unique_ptr<Login> Session::take_login() {
 void Session::take_front_plain(std::span<const char> bytes, Instant now) {
   protocol::Front& front = *login()->front;
   if (!front_.channel) {
+    trace(Voice::ProgramToGate, {bytes.data(), bytes.size()}, now);
     front.feed({bytes.data(), bytes.size()});
     return steer_front(now);
   }
-  const auto feed = [&front](std::string_view plain) { front.feed(plain); };
+  const auto feed = [&](std::string_view plain) {
+    trace(Voice::ProgramToGate, plain, now);
+    front.feed(plain);
+  };
   if (front_.channel.read_all(bytes, front_.out, surroundings_.pool, feed)) front_.ended = true;
   if (front_.channel.failure() != tls::Failure::None) {
     log(Severity::Notice, "tls-failed").add("reason", tls::failure_word(front_.channel.failure()));
@@ -285,18 +296,18 @@ void Session::steer_front(Instant now) {
   while (std::holds_alternative<LoggingIn>(state_)) {
     protocol::FrontEvent event = login()->front->next();
     if (auto* reply = std::get_if<protocol::Reply>(&event)) {
-      say(front_, reply->bytes);
+      say(front_, reply->bytes, now);
     } else if (auto* wish = std::get_if<protocol::Login>(&event)) {
       begin_verifying(std::move(wish->credentials), now);
     } else if (auto* wanted = std::get_if<protocol::WantsKeys>(&event)) {
-      ask_for_keys(*wanted);
+      ask_for_keys(*wanted, now);
     } else if (auto* start = std::get_if<protocol::StartTls>(&event)) {
       if (start->dropped != 0) {
         log(Severity::Warning, "starttls")
             .say("bytes stood behind STARTTLS and were thrown away: an injection or a broken mail program");
       }
-      say(front_, start->reply);
-      enter(Handshaking{.after_starttls = true});
+      say(front_, start->reply, now);
+      enter(Handshaking{.after_starttls = true, .began = now});
       deadline_ = std::min(login_deadline_, now + limits().handshake_timeout);
     } else if (auto* goodbye = std::get_if<protocol::Goodbye>(&event)) {
       EndReason reason = EndReason::Logout;
@@ -316,8 +327,9 @@ void Session::steer_front(Instant now) {
   }
 }
 
-void Session::say(Leg& leg, std::string_view plain) {
+void Session::say(Leg& leg, std::string_view plain, Instant now) {
   if (plain.empty()) return;
+  trace(&leg == &front_ ? Voice::GateToProgram : Voice::GateToServer, plain, now);
   if (!leg.channel) return leg.out.append(surroundings_.pool, plain);
   // A failure shows at the next read; there is nobody to tell.
   (void)leg.channel.write(plain, leg.out, surroundings_.pool);
@@ -352,7 +364,7 @@ void Session::broke(Side side, Instant now) {
 void Session::finish(EndReason reason, Instant now, std::string_view last_words) {
   if (std::holds_alternative<Closing>(state_)) return;
   end_reason_ = reason;
-  say(front_, last_words);
+  say(front_, last_words, now);
   if (front_.channel) front_.channel.close(front_.out, surroundings_.pool);
   log_end(now);
   release_counts();
@@ -410,6 +422,9 @@ void Session::due(Instant now) {
     const protocol::Refusal refusal = std::move(*delaying->refusal);
     return refuse(refusal, now);
   }
+  if (auto* connecting = std::get_if<Connecting>(&state_); connecting != nullptr && connecting->login->held) {
+    return follow_route(now);
+  }
   if (std::holds_alternative<Connecting>(state_)) return connect_failed(ConnectFailure::TimedOut, now);
   if (std::holds_alternative<LoggingInBack>(state_)) {
     return member_failed("timeout", "the mail server did not answer the login in time", true, now);
@@ -437,11 +452,11 @@ void Session::kick(Instant now) {
 void Session::log_end(Instant now) {
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now - began_).count();
   const auto* relaying = std::get_if<Relaying>(&state_);
+  surroundings_.counters.measures.ends[end_word(end_reason_)]++;
+  end_trace(end_word(end_reason_), now);
   LogLine& line =
       log(relaying == nullptr ? Severity::Debug : Severity::Info, relaying == nullptr ? "end-before-login" : "end");
   if (relaying != nullptr) {
-    surroundings_.counters.bytes_in += relaying->bytes_in;
-    surroundings_.counters.bytes_out += relaying->bytes_out;
     line.add("user", relaying->user).add("back", back_endpoint_.text()).add("in", relaying->bytes_in);
     line.add("out", relaying->bytes_out);
   }

@@ -133,14 +133,14 @@ class Session {
   // session.cc: the front until the relay.
   void begin(bool over_limit, Instant now);
   void take_proxy_header(std::span<const char>& bytes, Instant now);
-  void begin_front(FrontTlsFacts proxied);
-  void begin_login(bool after_starttls, FrontTlsFacts tls);
+  void begin_front(FrontTlsFacts proxied, Instant now);
+  void begin_login(bool after_starttls, FrontTlsFacts tls, Instant now);
   protocol::FrontOptions front_options(const FrontTlsFacts& tls) const;
   sasl::Means means(const FrontTlsFacts& tls) const;
   std::string learned() const;
   void take_front_plain(std::span<const char> bytes, Instant now);
   void steer_front(Instant now);
-  void say(Leg& leg, std::string_view plain);
+  void say(Leg& leg, std::string_view plain, Instant now);
   // As in the configuration and for the helper: "imap".
   std::string_view protocol_word() const { return dialect_word(dialect_); }
   Login* login();
@@ -150,13 +150,14 @@ class Session {
 
   // login.cc: from the credentials to the mail server that is asked.
   void begin_verifying(protocol::Credentials credentials, Instant now);
-  void ask_for_keys(const protocol::WantsKeys& wanted);
+  void ask_for_keys(const protocol::WantsKeys& wanted, Instant now);
   void take_keys(auth::Verdict verdict, Instant now);
   void take_proof(std::unique_ptr<Login> login, Instant now);
   void note_said(Login& login);
   bool is_route_usable(const Login& login);
   auth::Question make_question(const Login& login) const;
   void choose_route(auth::Route route, Instant now);
+  void follow_route(Instant now);
   // `why`: for the log alone, in place of the refusal's text.
   void refuse(const protocol::Refusal& refusal, Instant now, std::string_view why = {});
   void connect_next(Instant now);
@@ -193,8 +194,10 @@ class Session {
 
   // relay.cc
   void relay(Side from, std::span<const char> bytes, Instant now);
-  bool pass(Leg& from, Leg& to, uint64_t& count, std::span<const char> bytes);
-  bool pass_record(Leg& from, Leg& to, uint64_t& count, std::span<const char> record);
+  bool pass(Leg& from, Leg& to, std::span<const char> bytes);
+  bool pass_record(Leg& from, Leg& to, std::span<const char> record);
+  void count(Side from, size_t size);
+  Measures::OfDialect& measures() { return surroundings_.counters.measures.of(dialect_); }
   bool pass_filtered(Side from, std::string_view plain);
   smtp::RelayFilter* filter();
   const smtp::RelayFilter* filter() const { return const_cast<Session*>(this)->filter(); }
@@ -203,12 +206,19 @@ class Session {
 
   void settle_closing(Instant now);
   void log_end(Instant now);
+  // Of a session that is traced; else nothing.
+  void trace(Voice voice, std::string_view bytes, Instant now);
+  void trace(std::string_view note, Instant now);
+  void trace_user(const Login& login, Instant now);
+  void trace_route(const Login& login, Instant now);
+  void end_trace(std::string_view note, Instant now);
   LogLine& log(Severity severity, std::string_view event);
   const ListenerOptions& listener() const;
   const Limits& limits() const;
 
   Surroundings& surroundings_;
   std::shared_ptr<const Setup> setup_;  // let go when the relay begins
+  std::unique_ptr<Trace> trace_;        // until the relay begins, while somebody traces
   State state_;
   Leg front_;
   Leg back_;

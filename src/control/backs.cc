@@ -149,7 +149,9 @@ void Commands::move(const auth::Form& request, Answer answer) {
   filter.user = std::string(user);
   list(std::move(filter), std::move(answer), "kicked", [](session::Session& session, Instant now) {
     // Those that are logging in are held, or are yet to be.
-    if (session.relaying()) session.kick(now);
+    if (!session.relaying()) return false;
+    session.kick(now);
+    return true;
   });
 }
 

@@ -196,8 +196,8 @@ struct Commands::Listing : std::enable_shared_from_this<Listing> {
     walk.visit = [self = shared_from_this(), found](session::Session& session, Instant now) {
       session::Facts facts = session.facts(now);
       if (!self->filter.matches(facts)) return;
+      if (self->act && !self->act(session, now)) return;
       found->push_back(std::move(facts));
-      if (self->act) self->act(session, now);
     };
     walk.visited = [self = shared_from_this(), found](std::optional<uint32_t> next) {
       self->control->post([self, found, next] { self->take(*found, next); });
@@ -242,8 +242,10 @@ void Commands::kick(const auth::Form& request, Answer answer) {
   if (filter->is_everything() && request.get("all") != "yes") {
     return answer.fail("say which sessions are to end, or all=yes if all are meant");
   }
-  list(*std::move(filter), std::move(answer), "kicked",
-       [](session::Session& session, Instant now) { session.kick(now); });
+  list(*std::move(filter), std::move(answer), "kicked", [](session::Session& session, Instant now) {
+    session.kick(now);
+    return true;
+  });
 }
 
 // ---- The gate ------------------------------------------------------------------------------------------------------

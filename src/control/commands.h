@@ -48,7 +48,8 @@ class Commands {
   struct Gathering;
   struct Listing;
   struct Tracing;
-  using Act = std::function<void(session::Session&, Instant)>;
+  // False: this one is not meant after all.
+  using Act = std::function<bool(session::Session&, Instant)>;
   using Seen =
       std::function<void(const std::vector<reactor::Figures>& figures, const CertificateFigures& certificates)>;
 

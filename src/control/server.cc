@@ -261,10 +261,13 @@ void Server::take_requests(uint64_t id) {
 
 void Server::say(Client& client, const Json& document) {
   if (client.closing) return;
+  // It does not read, and whoever fills its answer did not ask for room.
+  if (client.waiting() > waiting_max) {
+    client.due = Instant::min();
+    return;
+  }
   client.out += text_of(document);
   client.out += '\n';
-  // It does not read, and whoever fills its answer did not ask for room.
-  if (client.waiting() > waiting_max) client.due = Instant::min();
 }
 
 void Server::refuse(Client& client, std::string_view sentence) {

@@ -8,6 +8,7 @@
 #include "ctl/command_line.h"
 #include "ctl/link.h"
 #include "ctl/show.h"
+#include "ctl/top.h"
 
 namespace postern::ctl {
 namespace {
@@ -63,6 +64,10 @@ int run(const std::vector<std::string>& words) {
   }
   Link link;
   if (const absl::Status status = link.open(line->socket); !status.ok()) return complain(Away, status);
+  if (line->what == CommandLine::What::Top && !line->json) {
+    const absl::Status status = show_top(link);
+    return status.ok() ? Done : complain(status.code() == absl::StatusCode::kFailedPrecondition ? Wrong : Away, status);
+  }
   if (const absl::Status status = link.ask(line->request); !status.ok()) return complain(Away, status);
   return converse(link, *line);
 }

@@ -27,7 +27,7 @@ Json part_of(const Json& json, const char* key) {
 }
 
 std::string row(std::string_view name, std::string_view value) {
-  return absl::StrFormat("%-14s%s\n", name, value);
+  return absl::StrFormat("%-16s%s\n", name, value);
 }
 
 std::string show_status(const Json& json) {

@@ -114,7 +114,7 @@ void Masker::feed(std::string_view bytes, bool& is_answer, const std::function<v
     if (size_ > line_.size()) {
       show(bytes_text("a long line", size_));
     } else if (continues_) {
-      show(bytes_text("what follows a literal", size_));
+      show("[what follows a literal]");
     } else {
       show(mask(line_, is_answer));
     }
@@ -129,7 +129,7 @@ void Masker::feed(std::string_view bytes, bool& is_answer, const std::function<v
 
 std::string Masker::mask(std::string_view line, bool& is_answer) {
   if (voice_ == Voice::GateToProgram || voice_ == Voice::ServerToGate) return mask_reply(line, is_answer);
-  if (std::exchange(is_answer, false)) return bytes_text("answer", line.size());
+  if (std::exchange(is_answer, false)) return "[answer]";
   return mask_command(line);
 }
 
@@ -155,9 +155,9 @@ std::string Masker::mask_command(std::string_view line) const {
     const std::optional<protocol::Mechanism> mechanism = protocol::sasl_mechanism(name);
     if (mechanism) shown.append(" ").append(protocol::mechanism_word(*mechanism));
     if (!mechanism) shown += " " + bytes_text("not a known mechanism", name.size());
-    return rest.empty() ? shown : shown + " " + bytes_text("initial response", rest.size());
+    return rest.empty() ? shown : shown + " " + std::string("[initial response]");
   }
-  return shown + " " + bytes_text("arguments", rest.size());
+  return shown + " " + std::string("[arguments]");
 }
 
 std::string Masker::mask_reply(std::string_view line, bool& is_answer) const {
@@ -235,7 +235,7 @@ void Trace::put(Voice voice, std::string text, Instant now) {
   if (++lines_ > lines_max) return;
   if (lines_ == lines_max) text = "more lines than a trace shows";
   for (const Secret& secret : secrets_) {
-    if (shares(text, secret.reveal())) text = bytes_text("a line with a piece of a secret", text.size());
+    if (shares(text, secret.reveal())) text = "[a line with a piece of a secret]";
   }
   TraceLine line{session_, std::chrono::duration_cast<Duration>(now - began_), voice, std::move(text)};
   if (wish_ != nullptr) return wish_->line(std::move(line));

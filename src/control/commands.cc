@@ -162,7 +162,12 @@ void Commands::status(const auth::Form&, Answer answer) {
 
 void Commands::metrics(const auth::Form&, Answer answer) {
   gather([this, answer](const std::vector<reactor::Figures>& all, const CertificateFigures& certificates) mutable {
-    const Snapshot snapshot{all, means_.shared->cache.report(), certificates, members(), started_};
+    const Snapshot snapshot{all,
+                            means_.shared->cache.report(),
+                            certificates,
+                            members(),
+                            means_.board->setup()->mode == auth::Mode::Helper,
+                            started_};
     answer.end(Json{{"content_type", "text/plain; version=0.0.4"}, {"text", metrics_text(snapshot)}});
   });
 }

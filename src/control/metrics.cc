@@ -185,9 +185,10 @@ void write_logins(Exposition& out, const Sums& sums) {
         &Measures::OfDialect::login);
 }
 
-void write_helper(Exposition& out, const Sums& sums, const auth::Cache::Report& cache) {
+void write_helper(Exposition& out, const Sums& sums, const auth::Cache::Report& cache, bool has_helper) {
   out.gauge("postern_helper_connected", "Reactors whose connection to the helper stands.");
-  out.sample(sums.helper_connected);
+  // With auth.mode = "back" nobody should miss it.
+  if (has_helper) out.sample(sums.helper_connected);
   out.gauge("postern_helper_questions", "Questions to the helper under way.");
   out.sample(sums.helper.in_flight);
   out.gauge("postern_helper_waiting_sessions", "Sessions that wait for the helper.");
@@ -245,7 +246,7 @@ std::string metrics_text(const Snapshot& snapshot) {
   write_sessions(out, sums);
   write_tls(out, sums, snapshot.certificates);
   write_logins(out, sums);
-  write_helper(out, sums, snapshot.cache);
+  write_helper(out, sums, snapshot.cache, snapshot.has_helper);
   write_backs(out, sums, snapshot.members);
   out.gauge("postern_lent_bytes", "Memory lent to sessions while bytes wait to be sent.");
   out.sample(sums.lent_bytes);

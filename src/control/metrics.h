@@ -37,6 +37,7 @@ struct Snapshot {
   auth::Cache::Report cache;
   CertificateFigures certificates;
   std::vector<MemberFigures> members;
+  bool has_helper = true;
   int64_t started = 0;  // seconds since 1970
 };
 

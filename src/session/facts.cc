@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+// What the administrator sees of a session, and does with it.
 #include "session/facts.h"
 
 #include <algorithm>
@@ -6,6 +7,13 @@
 #include "session/session.h"
 
 namespace postern::session {
+
+void Session::set_state(State next) {
+  surroundings_.counters.states[state_.index()]--;
+  state_ = std::move(next);
+  surroundings_.counters.states[state_.index()]++;
+  if (trace_ != nullptr) trace_->entered(state_name());
+}
 
 Facts Session::facts(Instant now) const {
   Facts facts;
@@ -28,6 +36,13 @@ Facts Session::facts(Instant now) const {
     facts.silence = std::clamp(std::chrono::duration_cast<Duration>(now - touched), Duration(0), facts.age);
   }
   return facts;
+}
+
+void Session::kick(Instant now) {
+  if (std::holds_alternative<Closing>(state_)) return;
+  Login* const present = login();
+  finish(EndReason::Kicked, now,
+         present == nullptr ? std::string() : present->front->bye("Ended by the administrator"));
 }
 
 }  // namespace postern::session

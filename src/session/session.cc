@@ -112,13 +112,6 @@ void Session::enter(State next) {
   set_state(std::move(next));
 }
 
-void Session::set_state(State next) {
-  surroundings_.counters.states[state_.index()]--;
-  state_ = std::move(next);
-  surroundings_.counters.states[state_.index()]++;
-  if (trace_ != nullptr) trace_->entered(state_name());
-}
-
 // ---- The beginning -------------------------------------------------------------------------------------------------
 
 void Session::begin(bool over_limit, Instant now) {
@@ -235,12 +228,7 @@ void Session::begin_login(bool after_starttls, FrontTlsFacts tls, Instant now) {
   options.after_starttls = after_starttls;
   auto login = std::make_unique<Login>(make_front(dialect_, std::move(options)));
   login->tls = std::move(tls);
-  if (!surroundings_.traces.empty() && trace_ == nullptr) trace_ = std::make_unique<Trace>(id_, dialect_, began_);
-  if (trace_ != nullptr) {
-    trace(absl::StrFormat("%s from %s to %s, TLS %s, name asked for \"%s\"", protocol_word(), front_endpoint_.text(),
-                          local_endpoint_.text(), tls_word(), login->tls.sni),
-          now);
-  }
+  begin_trace(*login, now);
   say(front_, login->front->greeting(), now);
   enter(LoggingIn{std::move(login)});
   deadline_ = login_deadline_;
@@ -440,13 +428,6 @@ void Session::drain(Instant now) {
 
 void Session::stop(Instant now) {
   finish(EndReason::Drained, now);
-}
-
-void Session::kick(Instant now) {
-  if (std::holds_alternative<Closing>(state_)) return;
-  Login* const present = login();
-  finish(EndReason::Kicked, now,
-         present == nullptr ? std::string() : present->front->bye("Ended by the administrator"));
 }
 
 void Session::log_end(Instant now) {

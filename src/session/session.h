@@ -206,7 +206,8 @@ class Session {
 
   void settle_closing(Instant now);
   void log_end(Instant now);
-  // Of a session that is traced; else nothing.
+  // tracing.cc: of a session that is traced; else nothing.
+  void begin_trace(const Login& login, Instant now);
   void trace(Voice voice, std::string_view bytes, Instant now);
   void trace(std::string_view note, Instant now);
   void trace_user(const Login& login, Instant now);

@@ -6,6 +6,14 @@
 
 namespace postern::session {
 
+void Session::begin_trace(const Login& login, Instant now) {
+  if (!surroundings_.traces.empty() && trace_ == nullptr) trace_ = std::make_unique<Trace>(id_, dialect_, began_);
+  if (trace_ == nullptr) return;
+  trace(absl::StrFormat("%s from %s to %s, TLS %s, name asked for \"%s\"", protocol_word(), front_endpoint_.text(),
+                        local_endpoint_.text(), tls_word(), login.tls.sni),
+        now);
+}
+
 void Session::trace(Voice voice, std::string_view bytes, Instant now) {
   if (trace_ != nullptr) trace_->said(voice, bytes, now);
 }

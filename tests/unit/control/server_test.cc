@@ -2,6 +2,7 @@
 // The control socket against those who talk nonsense, or nothing, or do not listen.
 #include "control/server.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
 #include <sys/socket.h>

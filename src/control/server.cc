@@ -261,11 +261,8 @@ void Server::take_requests(uint64_t id) {
 
 void Server::say(Client& client, const Json& document) {
   if (client.closing) return;
-  // It does not read, and whoever fills its answer did not ask for room.
-  if (client.waiting() > waiting_max) {
-    client.due = Instant::min();
-    return;
-  }
+  client.overflowed |= client.waiting() > waiting_max;
+  if (client.overflowed) return;
   client.out += text_of(document);
   client.out += '\n';
 }
@@ -320,7 +317,7 @@ void Server::settle(Instant now) {
     const bool waits_for_us = client.answering && client.waiting() == 0;
     if (waits_for_us) client.due = now + patience;
     const bool is_over = !client.answering && client.waiting() == 0 && (client.closing || !client.reads);
-    if (is_over || now >= client.due) drop(id);
+    if (is_over || client.overflowed || now >= client.due) drop(id);
   }
 }
 

@@ -104,12 +104,13 @@ class Server {
     int fd = -1;
     auth::LineSplitter lines;
     std::string out;
-    size_t sent = 0;         // bytes of `out`
-    uint64_t request = 0;    // the number of the one under way, or of the last
-    bool answering = false;  // one is under way
-    bool reads = true;       // false: it has said its last
-    bool closing = false;    // after what is in `out`
-    Instant due;             // must have done something by then
+    size_t sent = 0;          // bytes of `out`
+    uint64_t request = 0;     // the number of the one under way, or of the last
+    bool answering = false;   // one is under way
+    bool reads = true;        // false: it has said its last
+    bool overflowed = false;  // it did not read, and whoever answers did not ask for room
+    bool closing = false;     // after what is in `out`
+    Instant due;              // must have done something by then
     std::function<void()> more;
     std::function<void()> gone;
     Instant late_at = instant_never;

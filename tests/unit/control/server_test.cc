@@ -128,8 +128,11 @@ TEST_F(ServerTest, WhoDoesNotReadIsHungUpOnAndHoldsUpNobody) {
   const int fd = connect();
   say(fd, "op=large\n");
   EXPECT_EQ(ask("op=hello\n"), echo);
-  const std::string heard = hear(fd, 200'000);
-  EXPECT_LT(heard.size(), size_t{100'000} * 200) << "no answer waits in memory beyond the limit";
+  size_t heard = 0;
+  char bytes[65536];
+  for (ssize_t size; (size = ::read(fd, bytes, sizeof bytes)) > 0;)
+    heard += static_cast<size_t>(size);
+  EXPECT_LT(heard, size_t{1'000'000}) << "it gets what was in the socket and no more";
   ::close(fd);
 }
 

@@ -153,6 +153,11 @@ typedef struct postern_answer {
   postern_choice xclient;  /* tell the mail server of the mail program by XCLIENT */
   uint32_t sessions_max;   /* of this user at one time */
 
+  /* While the user is being moved: the address of another mail server, which is asked where those of `back` or `pool` say
+   * that he cannot log in; and the name in its certificate, if that is another. */
+  postern_bytes moving_to;
+  postern_bytes moving_to_tls_name;
+
   /* With POSTERN_OK to `op=scram`: the stored keys (RFC 5802, section 3), as bytes. The route cannot lean on the mail
    * program's password, which nobody sends: give `password` or `master_user`. */
   uint32_t iterations;      /* at least 4096; zero: there are no keys */

@@ -54,7 +54,8 @@ struct World {
 
   GateFront::Shared gate;  // certificate and ticket keys
   session::Counts counts;
-  session::Surroundings surroundings{.counts = &counts};
+  session::Admission admission;
+  session::Surroundings surroundings{.counts = &counts, .admission = &admission};
   wire::Context programs;
   Instant now = Instant{} + std::chrono::hours(1);
 };

@@ -6,8 +6,8 @@
 #include <string>
 #include <utility>
 
-#include "auth/secret_buffer.h"
 #include "base/check.h"
+#include "base/secret_buffer.h"
 
 namespace postern::auth {
 namespace {

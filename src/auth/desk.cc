@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "auth/secret_buffer.h"
 #include "base/check.h"
+#include "base/secret_buffer.h"
 
 namespace postern::auth {
 namespace {

@@ -12,8 +12,8 @@
 #include <string_view>
 #include <vector>
 
-#include "auth/secret_buffer.h"
 #include "base/secret.h"
+#include "base/secret_buffer.h"
 
 namespace postern::auth {
 

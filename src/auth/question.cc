@@ -11,6 +11,8 @@ Route Route::clone() const {
   copy.master_password = master_password.clone();
   copy.backs = backs;
   copy.pool = pool;
+  copy.moving_to = moving_to;
+  copy.moving_to_tls_name = moving_to_tls_name;
   copy.tls = tls;
   copy.tls_name = tls_name;
   copy.mechanism = mechanism;

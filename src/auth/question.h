@@ -66,6 +66,9 @@ struct Route {
   Secret master_password;
   std::vector<Endpoint> backs;  // in order of preference; empty: the members of `pool`
   std::string pool;             // empty: the listener's pool
+  // While the user is being moved: another mail server, that is asked where those above say that he cannot log in.
+  std::optional<Endpoint> moving_to;
+  std::string moving_to_tls_name;  // the name in its certificate; empty: as for those above
   std::optional<BackTls> tls;
   std::string tls_name;  // the name in the mail server's certificate
   std::string

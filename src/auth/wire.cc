@@ -51,7 +51,7 @@ struct Fields {
   using Value = std::optional<std::string_view>;
   Value result, user, password, master_user, master_password, pool, tls, tls_name, mechanism;
   Value ttl, cache, reason, delay_ms, code, text;
-  Value proxy_protocol, xclient, sessions_max;
+  Value proxy_protocol, xclient, sessions_max, moving_to, moving_to_tls_name;
   Value iterations, salt, stored_key, server_key;
   std::vector<std::string_view> backs, varies;
 };
@@ -81,6 +81,8 @@ constexpr Key known_keys[] = {
     {"proxy_protocol", &Fields::proxy_protocol, true},
     {"xclient", &Fields::xclient, true},
     {"sessions_max", &Fields::sessions_max, true},
+    {"moving_to", &Fields::moving_to, true},
+    {"moving_to_tls_name", &Fields::moving_to_tls_name, true},
     {"iterations", &Fields::iterations, true},
     {"salt", &Fields::salt, true},
     {"stored_key", &Fields::stored_key, true},
@@ -180,6 +182,11 @@ using Fault = const char*;
     if (!back) return "back is not an address with or without a port";
     route.backs.push_back(*back);
   }
+  if (fields.moving_to) {
+    route.moving_to = Endpoint::parse(*fields.moving_to, port);
+    if (!route.moving_to) return "moving_to is not an address with or without a port";
+  }
+  route.moving_to_tls_name = fields.moving_to_tls_name.value_or("");
   route.user = fields.user.value_or("");
   if (fields.password) route.password = Secret(*fields.password);
   route.master_user = fields.master_user.value_or("");
@@ -260,6 +267,8 @@ void write_route(const Route& route, FormWriter& writer) {
   for (const Endpoint& back : route.backs)
     writer.add("back", std::string_view(back.text()));
   writer.add_filled("pool", route.pool);
+  if (route.moving_to) writer.add("moving_to", std::string_view(route.moving_to->text()));
+  writer.add_filled("moving_to_tls_name", route.moving_to_tls_name);
   if (route.tls) {
     switch (*route.tls) {
       case BackTls::None: writer.add("tls", "none"); break;

@@ -59,6 +59,7 @@ LogLine& LogLine::add(std::string_view key, uint64_t value) {
   text_ += key;
   text_ += '=';
   text_ += std::to_string(value);
+  if (fields_ < 64) numbers_ |= uint64_t{1} << fields_++;
   return *this;
 }
 
@@ -67,6 +68,7 @@ LogLine& LogLine::say(std::string_view sentence) {
 }
 
 LogLine& LogLine::add_cut(std::string_view key, std::string_view value, size_t size_max) {
+  if (fields_ < 64) ++fields_;
   text_ += ' ';
   text_ += key;
   text_ += '=';

@@ -32,11 +32,15 @@ class LogLine {
 
   Severity severity() const { return severity_; }
   const std::string& text() const { return text_; }
+  // Whether the field of this index, from 0, was added as a number. Beyond the 64th: no.
+  bool is_number(size_t index) const { return index < 64 && (numbers_ >> index & 1) != 0; }
 
  private:
   LogLine& add_cut(std::string_view key, std::string_view value, size_t size_max);
 
   Severity severity_;
+  uint8_t fields_ = 0;    // added so far
+  uint64_t numbers_ = 0;  // a bit for each of them
   std::string text_;
 };
 

@@ -51,6 +51,19 @@ void Outbox::landed(BlockPool& pool, bool secret) {
   pool.give(std::exchange(flying_, nullptr), secret);
 }
 
+void Outbox::came_back(BlockPool& pool, size_t sent, bool secret) {
+  CHECK(flying_ != nullptr && sent <= flying_->size);
+  const std::string_view rest = flying_text().substr(sent);
+  if (!rest.empty()) {
+    Block* together = pool.take(rest.size() + waiting_size());
+    copy_bytes(together->data(), rest.data(), rest.size());
+    copy_bytes(together->data() + rest.size(), waiting_text().data(), waiting_size());
+    together->size = static_cast<uint32_t>(rest.size() + waiting_size());
+    pool.give(std::exchange(waiting_, together), secret);
+  }
+  landed(pool, secret);
+}
+
 void Outbox::drop_waiting(BlockPool& pool, bool secret) {
   pool.give(std::exchange(waiting_, nullptr), secret);
 }

@@ -35,12 +35,17 @@ class Outbox {
   }
   size_t flying_size() const { return flying_ == nullptr ? 0 : flying_->size; }
   // Bytes waiting behind those in flight.
+  std::string_view waiting_text() const {
+    return waiting_ == nullptr ? std::string_view() : std::string_view(waiting_->data(), waiting_->size);
+  }
   size_t waiting_size() const { return waiting_ == nullptr ? 0 : waiting_->size; }
 
   // The sender's half. launch() hands out all that waits; nothing must be in flight. landed() gives that block back,
   // wiped when it held a secret.
   std::span<const char> launch();
   void landed(BlockPool& pool, bool secret);
+  // The sending was stopped: only the first `sent` bytes of those in flight went. The rest waits again, in front.
+  void came_back(BlockPool& pool, size_t sent, bool secret);
   // Forgets what waits; what is in flight still lands.
   void drop_waiting(BlockPool& pool, bool secret);
   // Forgets all bytes, those in flight included: only when the kernel holds nothing any more.

@@ -7,9 +7,11 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_format.h"
 #include "config/files.h"
 #include "tls/pem.h"
+#include "tls/tickets.h"
 
 namespace postern::certificates {
 namespace {
@@ -68,6 +70,44 @@ absl::StatusOr<Secret> read(const std::string& path) {
   Secret contents = Secret::take(file.bytes);
   if (!file.fault.empty()) return absl::NotFoundError(path + " " + file.fault);
   return contents;
+}
+
+absl::StatusOr<std::vector<Secret>> read_ticket_keys(const std::string& path) {
+  struct stat state;
+  if (::stat(path.c_str(), &state) == 0 && (state.st_mode & (S_IWGRP | S_IRWXO)) != 0) {
+    return absl::PermissionDeniedError(absl::StrFormat(
+        "%s can be read by others or written by its group, and whoever has these keys reads recorded sessions. "
+        "Run: chown root:postern %s && chmod 640 %s",
+        path, path, path));
+  }
+  absl::StatusOr<Secret> contents = read(path);
+  if (!contents.ok()) return contents.status();
+  std::vector<Secret> keys;
+  size_t number = 0;
+  for (std::string_view rest = contents->reveal(); !rest.empty();) {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+    ++number;
+    if (line.empty() || line.starts_with('#')) continue;
+    std::string bytes;
+    const bool decoded = absl::Base64Unescape(absl::string_view(line.data(), line.size()), &bytes);
+    Secret key = Secret::take(bytes);
+    if (!decoded || key.reveal().size() != tls::TicketKeys::shared_size) {
+      return absl::InvalidArgumentError(
+          absl::StrFormat("%s:%d: this is no key of %d bytes in base64. Make one with: openssl rand -base64 %d", path,
+                          number, tls::TicketKeys::shared_size, tls::TicketKeys::shared_size));
+    }
+    keys.push_back(std::move(key));
+  }
+  if (keys.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("%s has no key. Make one with: openssl rand -base64 %d", path, tls::TicketKeys::shared_size));
+  }
+  if (keys.size() > ticket_keys_max) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("%s has %d keys; keep the newest %d at most", path, keys.size(), ticket_keys_max));
+  }
+  return keys;
 }
 
 absl::StatusOr<tls::CertificatePem> read(const tls::CertificateOptions& pair) {

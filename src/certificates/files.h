@@ -21,6 +21,13 @@ absl::StatusOr<Secret> read(const std::string& path);
 // The same for a pair, which may stand in one file. The chain holds nothing but certificates.
 absl::StatusOr<tls::CertificatePem> read(const tls::CertificateOptions& pair);
 
+// More keys than one for each hour of a ticket's life are a mistake.
+inline constexpr size_t ticket_keys_max = 32;
+
+// The keys of a file for [tls] ticket_keys, decoded; at least one. A file that others may read or the group may write is
+// a fault. Lines that are empty or begin with "#" are passed over.
+absl::StatusOr<std::vector<Secret>> read_ticket_keys(const std::string& path);
+
 // Tells one state of a file from another by its place, size and times. A file that is not there has a state, too.
 class Stamp {
  public:

@@ -53,6 +53,7 @@ absl::Status Store::load(std::vector<Note>& notes) {
   for (const tls::CertificateOptions& pair : options_.certificates)
     add_fault(faults, try_pair(pair, entries_[{pair.chain, pair.key}]));
   add_fault(faults, list_folders(notes));
+  add_fault(faults, try_ticket_keys());
   if (!faults.empty()) return absl::InvalidArgumentError(faults);
   look_at_pairs(notes);
   // At the start only what is wrong is news.
@@ -70,11 +71,34 @@ absl::Status Store::load(std::vector<Note>& notes) {
 }
 
 bool Store::refresh(std::vector<Note>& notes) {
+  look_at_ticket_keys(notes);
   (void)list_folders(notes);
   bool changed = look_at_pairs(notes);
   changed |= drop_what_is_gone(notes);
   if (changed) index();
   return look_at_listeners(changed, notes) || changed;
+}
+
+// ---- Ticket keys -----------------------------------------------------------------------------------------------------
+
+absl::Status Store::try_ticket_keys() {
+  if (options_.ticket_keys.empty()) return absl::OkStatus();
+  ticket_stamp_ = Stamp::of(options_.ticket_keys);
+  absl::StatusOr<std::vector<Secret>> keys = read_ticket_keys(options_.ticket_keys);
+  if (!keys.ok()) return keys.status();
+  ticket_keys_ = *std::move(keys);
+  return absl::OkStatus();
+}
+
+// No context changes with them: they are asked for at each ticket.
+void Store::look_at_ticket_keys(std::vector<Note>& notes) {
+  const std::string& path = options_.ticket_keys;
+  if (path.empty() || ticket_stamp_ == Stamp::of(path)) return;
+  if (const absl::Status status = try_ticket_keys(); !status.ok()) {
+    return note(status, "The former keys stay in use.", path, notes);
+  }
+  publish_ticket_keys();
+  notes.push_back({Severity::Notice, path, absl::StrFormat("%d ticket keys read again", ticket_keys_.size())});
 }
 
 // ---- Pairs ---------------------------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Store: the certificates that the gate shows, and the authorities by which listeners verify mail programs. It reads
+// Store: the certificates that the gate shows, the ticket keys that it shares, and the authorities by which listeners verify mail programs. It reads
 // them at the start and looks at their files from time to time, so that a renewal needs no signal.
 //
 // A pair is swapped as a pair: what does not fit together, or cannot be read, leaves the former one in service, and is
@@ -47,6 +47,9 @@ class Store {
   absl::Status load(std::vector<Note>& notes);
   // Reads what has changed since. True: there are other contexts now.
   bool refresh(std::vector<Note>& notes);
+  // From now on tickets are sealed under the keys that were read, or under the process's own where no file is named.
+  // load() does not do so itself: a store that is loaded may still be thrown away.
+  void publish_ticket_keys() { tickets_.share(ticket_keys_); }
   // What runs out within the configured time, or has, at `now` in seconds since 1970.
   void note_expiries(int64_t now, std::vector<Note>& notes) const;
   // What runs out first of all, for a line of figures.
@@ -76,6 +79,8 @@ class Store {
   };
   using Pair = std::pair<std::string, std::string>;  // the two paths
 
+  absl::Status try_ticket_keys();
+  void look_at_ticket_keys(std::vector<Note>& notes);
   absl::Status list_folders(std::vector<Note>& notes);
   std::vector<tls::CertificateOptions> wanted() const;
   absl::Status try_pair(const tls::CertificateOptions& pair, Entry& entry);
@@ -87,6 +92,8 @@ class Store {
 
   tls::Options options_;
   tls::TicketKeys& tickets_;
+  Stamp ticket_stamp_;  // of their file, as last tried
+  std::vector<Secret> ticket_keys_;
   std::vector<Clients> listeners_;
   std::map<std::string, Folder> folders_;
   std::map<Pair, Entry> entries_;

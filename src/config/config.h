@@ -13,19 +13,16 @@
 
 #include "auth/options.h"
 #include "base/log_line.h"
+#include "control/options.h"
 #include "reactor/options.h"
 #include "session/options.h"
 #include "tls/options.h"
 
 namespace postern::config {
 
-enum class LogTarget : uint8_t { Stderr, Syslog };
-
-// The [log] section.
-struct LogOptions {
-  LogTarget target = LogTarget::Stderr;
-  Severity level = Severity::Info;  // this and all that is graver is written
-};
+using control::LogFormat;
+using control::LogOptions;
+using control::LogTarget;
 
 // What a loaded Config promises, beyond the range of each value: at least one listener; no name and no address twice;
 // a certificate where a listener wants TLS; `trusted` where proxy_protocol is on; every listener's pool exists, and pools

@@ -5,6 +5,7 @@
 
 #include <absl/container/flat_hash_map.h>
 
+#include "config/limit_checks.h"
 #include "config/settings.h"
 #include "config/words.h"
 
@@ -355,19 +356,27 @@ void check_auth(Draft& draft) {
   }
 }
 
-void check_limits(Draft& draft) {
-  const Duration idle = draft.config.session.limits.idle_timeout;
-  if (idle >= std::chrono::minutes(30)) return;
-  draft.warning(
-      draft.place("limits", "idle_timeout"),
-      "idle_timeout in [limits] is " + quoted(duration_text(static_cast<uint64_t>(idle.count()))) +
-          "; RFC 9051, section 5.4: the time \"MUST be at least 30 minutes\" for a session that is logged in. "
-          "Mail programs that wait for news would be cut off. Set \"31m\" or more.");
+void check_log(Draft& draft) {
+  const LogOptions& log = draft.config.log;
+  if (log.target != LogTarget::Journal) return;
+#ifndef POSTERN_JOURNAL
+  draft.problem(
+      draft.place("log", "target"),
+      "target in [log] is \"journal\", and this build of Postern cannot speak to it: libsystemd was not there. "
+      "Set \"stderr\", which systemd passes on to the journal.");
+#endif
+  if (log.format == LogFormat::Json) {
+    draft.warning(
+        draft.place("log", "format"),
+        "format in [log] changes nothing with target = \"journal\", which keeps every field by itself. Take it "
+        "out.");
+  }
 }
 
 }  // namespace
 
 void cross_check(Draft& draft) {
+  check_log(draft);
   check_listeners(draft);
   check_pools(draft);
   check_auth(draft);

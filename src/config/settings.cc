@@ -12,6 +12,9 @@ Field field(bool& value) {
 Field field(uint32_t& value) {
   return &value;
 }
+Field field(uint64_t& value) {
+  return &value;
+}
 Field field(Duration& value) {
   return &value;
 }
@@ -54,7 +57,8 @@ constexpr uint64_t path_max = 4095;
 
 // Each list is in the order of its enum.
 constexpr std::string_view kernel_words[] = {"auto", "floor"};
-constexpr std::string_view target_words[] = {"stderr", "syslog"};
+constexpr std::string_view target_words[] = {"stderr", "syslog", "journal"};
+constexpr std::string_view format_words[] = {"text", "json"};
 constexpr std::string_view level_words[] = {"error", "warning", "notice", "info", "debug"};
 constexpr std::string_view version_words[] = {"1.2", "1.3"};
 constexpr std::string_view dialect_words[] = {"imap", "pop3", "submission", "sieve"};
@@ -140,7 +144,15 @@ constexpr Setting rows[] = {
      "trouble."},
 
     {"log", "target", choice(target_words), INTO(log.target),
-     "stderr is also what reaches the journal under systemd; syslog writes to the facility mail."},
+     "stderr is also what reaches the journal under systemd, as text; journal speaks to it directly, with every field "
+     "as one of its own (POSTERN_USER=...); syslog writes to the facility mail. See postern-log(7)."},
+    {"log", "format", choice(format_words), INTO(log.format),
+     "text: key=value pairs. json: one object a line, for stderr and syslog; the journal has fields anyway."},
+    {"log", "repeats_max", count(0, 1000000), INTO(log.repeats_max),
+     "Lines about mail programs that say the same (event, reason, network) in ten seconds; what comes beyond is "
+     "counted and told in one line. login and end are always written, login-failed is counted by address, and this "
+     "many "
+     "of them are enough for fail2ban to see one who guesses. 0: all lines are written."},
     {"log", "level", choice(level_words), INTO(log.level), "The least grave lines that are still written."},
 
     {"tls", "min_version", choice(version_words), INTO(tls.min_version),
@@ -148,6 +160,12 @@ constexpr Setting rows[] = {
     // The previous two keys still open tickets, and RFC 8446, section 4.6.1, lets no ticket live beyond seven days.
     {"tls", "ticket_rotation", duration(second, 2 * day), INTO(tls.ticket_rotation),
      "A new key for session tickets this often. Tickets of the previous two keys are still accepted."},
+    {"tls", "ticket_keys", file_path, INTO(tls.ticket_keys),
+     "A file with the keys for session tickets that several gates share, in place of ticket_rotation: one a line, the "
+     "newest first, each of 48 random bytes in base64 (`openssl rand -base64 48`). Only its owner may write it and "
+     "only "
+     "he and its group may read it. It is looked at as often as certificates are.",
+     "random keys of this gate alone", "\"/etc/postern/tls/ticket-keys\""},
     {"tls", "folders", texts(100), INTO(tls.folders),
      "Folders with more certificates, chosen by the name that the mail program asks for: pairs such as mail.crt and "
      "mail.key, files such as mail.pem that hold both, and, one folder deeper, the same or fullchain.pem with "
@@ -271,13 +289,55 @@ constexpr Setting rows[] = {
      "A member that failed is asked last for this long."},
 
     {"limits", "sessions", count(1, 10000000), INTO(session.limits.sessions),
-     "Sessions at the same time, of all listeners."},
+     "Sessions at the same time, of all listeners. Beyond it mail programs are turned away; who has logged in stays."},
+    {"limits", "sessions_per_address", count(0, 10000000), INTO(session.limits.sessions_per_address),
+     "Sessions of one mail program's address, or in IPv6 of its first 64 bits, which are one customer's. An office or "
+     "some hundred customers behind one address of their provider stay below the default. 0: no limit."},
+    {"limits", "sessions_per_network", count(0, 10000000), INTO(session.limits.sessions_per_network),
+     "The same for a whole network, against crowds that change their addresses. It is off because all users of a "
+     "provider may come from a few networks. Sessions that began while a limit was 0 are not counted by it. 0: no "
+     "limit."},
+    {"limits", "network_prefix_v4", count(8, 32), INTO(session.limits.network_prefix_v4),
+     "How many leading bits make a network of IPv4 for sessions_per_network: 24 is the least that is routed alone."},
+    {"limits", "network_prefix_v6", count(16, 64), INTO(session.limits.network_prefix_v6),
+     "The same for IPv6: 48 is what one site gets."},
+    {"limits", "sessions_per_user", count(0, 1000000), INTO(session.limits.sessions_per_user),
+     "Sessions of one user that have logged in, unless the helper says sessions_max for him. It is off because mail "
+     "servers have such limits of their own. 0: no limit."},
+    {"limits", "unauthenticated", count(0, 10000000), INTO(session.limits.unauthenticated),
+     "Sessions that have not logged in yet; at the limit the newest ones, those that would begin, are turned away. "
+     "Each "
+     "costs the gate about 9 KiB while it shakes hands, so the default is 180 MiB under attack. 0: no limit."},
+    {"limits", "unauthenticated_per_address", count(0, 10000000), INTO(session.limits.unauthenticated_per_address),
+     "The same for one address, counted as in sessions_per_address: half of what an office may have, since its mail "
+     "programs may all come back at once. 0: no limit."},
+    {"limits", "handshake_rate", count(0, 1000000), INTO(session.limits.handshake_rate),
+     "TLS handshakes a second; twice as many may come at once. A core does one to two thousand of them. Beyond it mail "
+     "programs are turned away before the costly part, and try again. 0: no limit, every one waits its turn."},
+    {"limits", "handshake_rate_per_address", count(0, 100000), INTO(session.limits.handshake_rate_per_address),
+     "The same for one address, counted as in sessions_per_address; ten times as many may come at once. Only a webmail "
+     "needs more than the default, and that belongs into exempt. 0: no limit."},
+    {"limits", "exempt", networks(1000), INTO(session.limits.exempt),
+     "Networks whose sessions are counted neither by address nor by network, and are not turned away for want of a "
+     "login "
+     "or for their rate: a webmail's, a monitor's. Only sessions, sessions_per_user and memory hold for them. Behind a "
+     "load balancer, the address that counts is the mail program's, from the PROXY header. Hosts in a listener's "
+     "webmail "
+     "are exempt there.",
+     "none", "[\"127.0.0.0/8\", \"::1/128\", \"192.0.2.80/32\"]"},
+    {"limits", "memory", size(0, 1024 * 1024 * uint64_t{kib * kib}), INTO(session.limits.memory),
+     "Main memory of the process, looked at once a second; while there is more, nobody new comes in, and sessions that "
+     "are here go on. Below 64MiB the gate could hardly start. 0B: no limit."},
+    {"limits", "proxy_timeout", duration(100 * ms, minute), INTO(session.limits.proxy_timeout),
+     "How long a load balancer may take to send its PROXY header, which is the first thing that it knows."},
     {"limits", "handshake_timeout", duration(100 * ms, 10 * minute), INTO(session.limits.handshake_timeout),
      "How long a TLS handshake may take."},
     {"limits", "login_timeout", duration(100 * ms, hour), INTO(session.limits.login_timeout),
-     "How long a mail program may take from the greeting to its login."},
+     "How long a mail program may take from its connection to the end of its login, whatever it sends meanwhile."},
     {"limits", "idle_timeout", duration(second, 7 * day), INTO(session.limits.idle_timeout),
      "After login, how long both sides may be silent. RFC 9051, section 5.4, wants at least 30 minutes."},
+    {"limits", "closing_timeout", duration(100 * ms, 5 * minute), INTO(session.limits.closing_timeout),
+     "At the end, how long a mail program may take to accept the last bytes before the connection is cut."},
     {"limits", "line_size", size(kib, 64 * kib), INTO(session.limits.line_size),
      "One command line before login, without literals. RFC 7162, section 4, recommends at least 8192 bytes."},
     {"limits", "literal_size", size(256, 64 * kib), INTO(session.limits.literal_size),

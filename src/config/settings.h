@@ -47,7 +47,7 @@ struct ChoiceField {
 
 // Where a value goes.
 using Field =
-    std::variant<bool*, uint32_t*, Duration*, std::string*, std::vector<Endpoint>*, std::vector<Network>*,
+    std::variant<bool*, uint32_t*, uint64_t*, Duration*, std::string*, std::vector<Endpoint>*, std::vector<Network>*,
                  std::vector<session::MemberOptions>*, std::vector<std::string>*, protocol::Mechanisms*, ChoiceField>;
 
 struct Setting {

@@ -127,7 +127,8 @@ bool read_duration(const Reading& reading, Duration& into) {
   return true;
 }
 
-bool read_size(const Reading& reading, uint32_t& into) {
+template <typename Number>
+bool read_size(const Reading& reading, Number& into) {
   if (!expect(reading, Value::Kind::Text)) return false;
   const std::optional<uint64_t> amount = parse_amount(reading.value.text, size_units);
   if (!amount) {
@@ -136,7 +137,7 @@ bool read_size(const Reading& reading, uint32_t& into) {
     return false;
   }
   if (!in_range(reading, *amount)) return false;
-  into = static_cast<uint32_t>(*amount);
+  into = static_cast<Number>(*amount);
   return true;
 }
 
@@ -320,6 +321,7 @@ bool read_list(const Reading& reading, std::vector<Item>& into, Given& given) {
   if (!expect(reading, Value::Kind::List)) return false;
   const Type& type = reading.setting.type;
   const std::vector<Value>& items = reading.value.items;
+  into.clear();  // of the default
   if (items.size() < type.min || items.size() > type.max) {
     reading.wrong("has " + std::to_string(items.size()) + " entries; it can have " + range_text(reading.setting) +
                   ". " + (items.empty() ? reading.remedy() : "Take some out."));
@@ -396,6 +398,7 @@ struct Reader {
   bool operator()(uint32_t* into) const {
     return reading.setting.type.kind == Kind::Size ? read_size(reading, *into) : read_count(reading, *into);
   }
+  bool operator()(uint64_t* into) const { return read_size(reading, *into); }
   bool operator()(Duration* into) const { return read_duration(reading, *into); }
   bool operator()(std::string* into) const { return read_string(reading, *into); }
   bool operator()(std::vector<Endpoint>* into) const { return read_list(reading, *into, given); }
@@ -433,6 +436,7 @@ struct Writer {
 
   std::string operator()(const bool* value) const { return *value ? "true" : "false"; }
   std::string operator()(const uint32_t* value) const { return amount_text(type.kind, *value); }
+  std::string operator()(const uint64_t* value) const { return amount_text(type.kind, *value); }
   std::string operator()(const Duration* value) const {
     return amount_text(Kind::Duration, static_cast<uint64_t>(value->count()));
   }

@@ -4,6 +4,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <numeric>
 #include <utility>
 
 #include "absl/strings/str_format.h"
@@ -139,7 +140,7 @@ void Commands::status(const auth::Form&, Answer answer) {
     json["sessions"] = sessions;
     json["states"] = std::move(states);
     json["accepted"] = sum.accepted;
-    json["turned_away"] = sum.turned_away;
+    json["turned_away"] = std::accumulate(std::begin(sum.turned_away), std::end(sum.turned_away), uint64_t{0});
     json["handshakes"] = {
         {"done", sum.handshakes}, {"resumed", sum.handshakes_resumed}, {"failed", sum.handshakes_failed}};
     json["logins"] = {{"accepted", sum.logins}, {"refused", sum.refused}, {"unavailable", sum.unavailable}};

@@ -9,30 +9,23 @@
 #include <string_view>
 #include <utility>
 
+#include "control/journal.h"
+#include "control/log_format.h"
+
 namespace postern::control {
 namespace {
 
-int priority(Severity severity) {
-  switch (severity) {
-    case Severity::Error: return LOG_ERR;
-    case Severity::Warning: return LOG_WARNING;
-    case Severity::Notice: return LOG_NOTICE;
-    case Severity::Info: return LOG_INFO;
-    case Severity::Debug: return LOG_DEBUG;
-  }
-  return LOG_INFO;
+// How late a summary of lines that were held back may come.
+constexpr Duration summary_delay = std::chrono::seconds(1);
+
+Instant clock_now() {
+  return std::chrono::steady_clock::now();
 }
 
-// "2026-01-31T12:00:00.123Z "
-std::string timestamp() {
+timespec wall_clock() {
   timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
-  tm parts;
-  gmtime_r(&now.tv_sec, &parts);
-  char text[40];
-  const size_t size = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
-  const std::string thousandths = std::to_string(1000 + now.tv_nsec / 1'000'000);
-  return std::string(text, size) + "." + thousandths.substr(1) + "Z ";
+  return now;
 }
 
 void write_all(std::string_view bytes) {
@@ -49,28 +42,35 @@ LogSink::~LogSink() {
   stop();
 }
 
-void LogSink::start(Target target) {
-  target_ = target;
-  // systemd says so when stderr is the journal's; it then reads the priority from a prefix and has its own clock.
-  to_journal_ = getenv("JOURNAL_STREAM") != nullptr;
-  if (target_ == Target::Syslog) openlog("postern", LOG_PID, LOG_MAIL);
-  writer_ = std::thread([this] { run(); });
+void LogSink::set(const LogOptions& options) {
+  const std::lock_guard lock(mutex_);
+  options_ = options;
+  flood_.set_lines_max(options.repeats_max);
 }
 
-void LogSink::set_level(Severity level) {
-  const std::lock_guard lock(mutex_);
-  level_ = level;
+void LogSink::start() {
+  target_ = options_.target;
+  // systemd says so when stderr is the journal's; it then reads the priority from a prefix and has its own clock.
+  to_systemd_ = getenv("JOURNAL_STREAM") != nullptr;
+  if (target_ == LogTarget::Syslog) openlog("postern", LOG_PID, LOG_MAIL);
+  writer_ = std::thread([this] { run(); });
 }
 
 Severity LogSink::level() const {
   const std::lock_guard lock(mutex_);
-  return level_;
+  return options_.level;
+}
+
+void LogSink::set_level(Severity level) {
+  const std::lock_guard lock(mutex_);
+  options_.level = level;
 }
 
 void LogSink::write(const LogLine& line) {
   {
     const std::lock_guard lock(mutex_);
-    if (line.severity() > level_) return;
+    if (line.severity() > options_.level) return;
+    if (!flood_.admits(line, clock_now())) return;
     if (queue_.size() >= queue_max) {
       dropped_++;
       return;
@@ -93,31 +93,39 @@ void LogSink::stop() {
 void LogSink::run() {
   std::unique_lock lock(mutex_);
   while (true) {
-    filled_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+    const auto has_news = [this] { return stopping_ || !queue_.empty(); };
+    if (flood_.has_held_back()) {
+      filled_.wait_for(lock, summary_delay, has_news);
+    } else {
+      filled_.wait(lock, has_news);
+    }
     std::deque<LogLine> lines = std::exchange(queue_, {});
-    const uint64_t dropped = std::exchange(dropped_, 0);
+    for (LogLine& summary : flood_.take_summaries(stopping_ ? instant_never : clock_now()))
+      lines.push_back(std::move(summary));
+    if (dropped_ != 0) {
+      lines.push_back(LogLine(Severity::Warning, "log").add("dropped", std::exchange(dropped_, 0)));
+    }
+    const LogFormat format = options_.format;
     const bool last = stopping_;
     lock.unlock();
     for (const LogLine& line : lines)
-      put(line.severity(), line.text());
-    if (dropped != 0) {
-      put(Severity::Warning, LogLine(Severity::Warning, "log").add("dropped", dropped).text());
-    }
+      put(line, format);
     if (last) return;
     lock.lock();
   }
 }
 
-void LogSink::put(Severity severity, const std::string& text) {
-  if (target_ == Target::Syslog) return syslog(priority(severity), "%s", text.c_str());
-  std::string line = to_journal_ ? "<" + std::to_string(priority(severity)) + ">" : timestamp();
-  if (!to_journal_) {
-    line += severity_word(severity);
-    line += ' ';
+void LogSink::put(const LogLine& line, LogFormat format) {
+  const bool json = format == LogFormat::Json;
+  switch (target_) {
+    case LogTarget::Journal: return send_to_journal(line);
+    case LogTarget::Syslog:
+      return syslog(priority(line.severity()), "%s",
+                    json ? json_object(line, wall_clock()).c_str() : line.text().c_str());
+    case LogTarget::Stderr: break;
   }
-  line += text;
-  line += '\n';
-  write_all(line);
+  if (json) return write_all(json_object(line, wall_clock()) + "\n");
+  write_all(to_systemd_ ? systemd_line(line) : text_line(line, wall_clock()));
 }
 
 }  // namespace postern::control

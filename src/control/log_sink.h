@@ -11,13 +11,13 @@
 #include <thread>
 
 #include "base/log_line.h"
+#include "control/flood.h"
+#include "control/options.h"
 
 namespace postern::control {
 
 class LogSink {
  public:
-  enum class Target : uint8_t { Stderr, Syslog };
-
   // Lines that wait to be written; beyond it new ones are dropped and counted, and the count is logged.
   static constexpr size_t queue_max = 20000;
 
@@ -26,8 +26,10 @@ class LogSink {
   LogSink(const LogSink&) = delete;
   LogSink& operator=(const LogSink&) = delete;
 
+  // Level, format and repeats hold from now on, the target from start() on. Any thread, any time.
+  void set(const LogOptions& options);
   // Starts the writer. Lines before it wait.
-  void start(Target target);
+  void start();
   // Lines less grave than `level` are not taken. Any thread, any time.
   void set_level(Severity level);
   Severity level() const;
@@ -38,16 +40,17 @@ class LogSink {
 
  private:
   void run();
-  void put(Severity severity, const std::string& text);
+  void put(const LogLine& line, LogFormat format);
 
   mutable std::mutex mutex_;
   std::condition_variable filled_;
   std::deque<LogLine> queue_;
+  Flood flood_;
   uint64_t dropped_ = 0;
   bool stopping_ = false;
-  Severity level_ = Severity::Info;
-  Target target_ = Target::Stderr;
-  bool to_journal_ = false;
+  LogOptions options_;
+  LogTarget target_ = LogTarget::Stderr;
+  bool to_systemd_ = false;
   std::thread writer_;
 };
 

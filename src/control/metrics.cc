@@ -119,7 +119,15 @@ void write_sessions(Exposition& out, const Sums& sums) {
   out.counter("postern_connections_accepted_total", "Connections of mail programs.");
   out.sample(counters.accepted);
   out.counter("postern_connections_turned_away_total", "Connections beyond a limit.");
-  out.sample(counters.turned_away);
+  for (size_t limit = 0; limit < session::limit_count; ++limit)
+    out.sample({{"limit", own(session::limit_word(static_cast<session::Limit>(limit)))}}, counters.turned_away[limit]);
+  out.counter("postern_user_limit_refusals_total", "Logins of users who have all the sessions that they may have.");
+  out.sample(counters.over_user_limit);
+  out.counter("postern_timeouts_total", "Sessions whose time was over, by what it was for.");
+  static constexpr std::string_view timeouts[session::timeout_count] = {"proxy-header", "handshake", "login", "idle",
+                                                                        "closing"};
+  for (size_t timeout = 0; timeout < session::timeout_count; ++timeout)
+    out.sample({{"state", own(timeouts[timeout])}}, counters.timeouts[timeout]);
   out.counter("postern_session_ends_total", "Sessions that ended, by reason.");
   by_word(out, "reason", counters.measures.ends);
   out.counter("postern_relayed_bytes_total", "Bytes after login without TLS, of living sessions, too.");

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pwd.h>
 #include <sched.h>
@@ -66,11 +67,12 @@ void Gate::log(const std::vector<certificates::Note>& notes) {
 }
 
 absl::Status Gate::start() {
-  log_.set_level(config_.log.level);
+  log_.set(config_.log);
   if (absl::Status status = raise_descriptor_limit(); !status.ok()) return status;
   certificates_ = std::make_unique<certificates::Store>(store_of(config_, tickets_));
   std::vector<certificates::Note> notes;
   if (absl::Status status = certificates_->load(notes); !status.ok()) return status;
+  certificates_->publish_ticket_keys();
   log(notes);
   absl::StatusOr<std::shared_ptr<const session::Setup>> setup = build_setup(config_, *certificates_);
   if (!setup.ok()) return setup.status();
@@ -189,8 +191,7 @@ void Gate::run() {
     sigaddset(&signals, number);
   const int signal_fd = signalfd(-1, &signals, SFD_CLOEXEC);
   CHECK(signal_fd >= 0);
-  log_.start(config_.log.target == config::LogTarget::Syslog ? control::LogSink::Target::Syslog
-                                                             : control::LogSink::Target::Stderr);
+  log_.start();
   log(LogLine(Severity::Notice, "started")
           .add("version", POSTERN_VERSION)
           .add("reactors", reactors_.size())
@@ -199,6 +200,7 @@ void Gate::run() {
   rotate_at_ = now + config_.tls.ticket_rotation;
   expiries_at_ = now;
   plan_look(now);
+  look_at_memory();
   while (!is_done()) {
     const Duration wait = until_duty(std::chrono::steady_clock::now());
     if (const std::optional<uint32_t> number = next_signal(signal_fd, wait)) on_signal(*number);
@@ -228,7 +230,7 @@ void Gate::on_signal(uint32_t number) {
 }
 
 Duration Gate::until_duty(Instant now) const {
-  const Instant next = std::min({rotate_at_, look_at_, expiries_at_});
+  const Instant next = std::min({rotate_at_, look_at_, expiries_at_, memory_at_});
   const auto wait = std::chrono::duration_cast<Duration>(next - now) + Duration(1);
   return draining_ ? std::min(wait, Duration(20)) : wait;
 }
@@ -248,6 +250,21 @@ void Gate::do_duties(Instant now) {
     log(notes);
     expiries_at_ = now + std::chrono::hours(24);
   }
+  if (now >= memory_at_) look_at_memory();
+}
+
+// Also what a reload changes, at once.
+void Gate::look_at_memory() {
+  memory_.set_limit(config_.session.limits.memory);
+  std::optional<uint64_t> resident = MemoryWatch::resident();
+  if (memory_.limit() != 0 && resident && *resident > memory_.limit() && !memory_.full()) {
+    // Some of it may be what sessions have left behind.
+    malloc_trim(0);
+    resident = MemoryWatch::resident();
+  }
+  if (const std::optional<LogLine> line = memory_.note(resident.value_or(0))) log(*line);
+  shared_->admission.set_memory_full(memory_.full());
+  memory_at_ = memory_.limit() == 0 ? instant_never : std::chrono::steady_clock::now() + std::chrono::seconds(1);
 }
 
 void Gate::plan_look(Instant now) {
@@ -366,6 +383,7 @@ void Gate::reload() {
     kept += " auth";
   const uint32_t reactors = loaded.config->reactor.reactors;
   if (reactors != 0 && reactors != config_.reactor.reactors) kept += " gate.reactors";
+  if (loaded.config->log.target != config_.log.target) kept += " log.target";
   if (!kept.empty()) {
     log(LogLine(Severity::Warning, "reload")
             .add("unchanged", kept)
@@ -374,11 +392,13 @@ void Gate::reload() {
   config_.session = loaded.config->session;
   config_.tls = loaded.config->tls;
   config_.reactor.drain_timeout = loaded.config->reactor.drain_timeout;
-  log_.set_level(loaded.config->log.level);
+  log_.set(loaded.config->log);
   certificates_ = std::move(store);
+  certificates_->publish_ticket_keys();
   const Instant now = std::chrono::steady_clock::now();
   plan_look(now);
   expiries_at_ = now;
+  look_at_memory();
   publish(std::move(setup));
   log(LogLine(Severity::Notice, "reloaded").add("file", config_.file));
 }

@@ -19,6 +19,7 @@
 #include "control/log_sink.h"
 #include "control/server.h"
 #include "daemon/listening.h"
+#include "daemon/memory_watch.h"
 #include "health/checker.h"
 #include "reactor/reactor.h"
 #include "tls/tickets.h"
@@ -59,6 +60,7 @@ class Gate {
   void do_duties(Instant now);
   void plan_look(Instant now);
   void look_at_certificates();
+  void look_at_memory();
   // All sessions from now on begin with this setup.
   void publish(std::shared_ptr<const session::Setup> setup);
 
@@ -81,6 +83,8 @@ class Gate {
   std::unique_ptr<control::Server> server_;
   std::unique_ptr<control::Commands> commands_;
   std::vector<std::string>* heard_ = nullptr;  // while somebody wants to know what is logged
+  MemoryWatch memory_;
+  Instant memory_at_ = instant_never;
   uint32_t sessions_each_ = 0;
   bool draining_ = false;
 };

@@ -10,9 +10,9 @@
 #include "helper/daemon.h"
 #include "helper/names.h"
 #include "helper/options.h"
-#include "helper/password_input.h"
-#include "helper/passwords.h"
-#include "helper/user_store.h"
+#include "helper/passwords/password_input.h"
+#include "helper/passwords/passwords.h"
+#include "helper/sources/user_store.h"
 
 namespace postern::helper {
 namespace {
@@ -99,12 +99,15 @@ absl::Status apply(const Arguments& arguments, UserRecord& record) {
   return status.ok() ? status : absl::InvalidArgumentError(text_of(status) + ".");
 }
 
-absl::StatusOr<Secret> new_hash(const Arguments& arguments, Scheme scheme, const std::string& user) {
-  const absl::StatusOr<Secret> password = get_password(arguments, "Password of " + user);
-  if (!password.ok()) return password.status();
-  absl::StatusOr<std::string> hash = Passwords::hash(scheme, password->reveal());
+absl::StatusOr<Secret> hash_of(const Secret& password, Scheme scheme) {
+  absl::StatusOr<std::string> hash = Passwords::hash(scheme, password.reveal());
   if (!hash.ok()) return hash.status();
   return Secret::take(*hash);
+}
+
+absl::StatusOr<Secret> new_hash(const Arguments& arguments, Scheme scheme, const std::string& user) {
+  const absl::StatusOr<Secret> password = get_password(arguments, "Password of " + user);
+  return password.ok() ? hash_of(*password, scheme) : password.status();
 }
 
 ExitStatus nobody(const std::string& user, const Place& place) {
@@ -116,7 +119,8 @@ struct Command {
   const Arguments& arguments;
   const Place& place;
   UserStore& store;
-  std::string user;  // folded
+  std::string user;   // folded
+  std::string label;  // of an application password
 };
 
 ExitStatus add_user(const Command& command) {
@@ -169,6 +173,16 @@ std::string kind_of(std::string_view hash) {
   return brace != 0 ? std::string(hash.substr(0, brace)) : "unmarked";
 }
 
+// "allow_protocols=imap", ..., each behind `before`.
+std::string limits_of(const AppPassword& password, std::string_view before) {
+  std::string line;
+  for (const std::string_view name : app_attributes) {
+    const std::string text = attribute_text(password.limits, name);
+    if (!text.empty()) line += std::string(before) + std::string(name) + "=" + text;
+  }
+  return line;
+}
+
 ExitStatus show_user(const Command& command) {
   const absl::StatusOr<std::optional<UserRecord>> found = command.store.find(command.user);
   if (!found.ok()) return fail(command.place.database + ": " + text_of(found.status()));
@@ -181,6 +195,74 @@ ExitStatus show_user(const Command& command) {
     if (text.empty()) continue;
     printf("%s = %s\n", std::string(attribute.name).c_str(), attribute.secret ? "(set)" : text.c_str());
     wipe(text);
+  }
+  const absl::StatusOr<std::vector<AppPassword>> passwords = command.store.app_passwords(command.user);
+  if (!passwords.ok()) return fail(command.place.database + ": " + text_of(passwords.status()));
+  for (const AppPassword& password : *passwords)
+    printf("application password = %s%s\n", password.label.c_str(), limits_of(password, " ").c_str());
+  return done;
+}
+
+absl::Status apply_limits(const Arguments& arguments, Route& limits) {
+  for (const auto& [name, value] : arguments.attributes) {
+    if (std::find(std::begin(app_attributes), std::end(app_attributes), name) == std::end(app_attributes)) {
+      return absl::InvalidArgumentError(name +
+                                        " is the user's and no password's own; change it with `set`. A password has "
+                                        "--allow-protocols, --allow-nets and --expires.");
+    }
+    const absl::Status status = set_attribute(limits, name, value);
+    if (!status.ok()) return absl::InvalidArgumentError("the " + name + " " + value + " " + text_of(status) + ".");
+  }
+  return absl::OkStatus();
+}
+
+ExitStatus add_app_password(const Command& command) {
+  const Arguments& arguments = command.arguments;
+  AppPassword added{command.user, command.label, Secret(), Route()};
+  if (const absl::Status status = apply_limits(arguments, added.limits); !status.ok()) return fail(text_of(status));
+  const absl::StatusOr<std::optional<UserRecord>> there = command.store.find(command.user);
+  if (there.ok() && !there->has_value()) return nobody(command.user, command.place);
+  const bool is_made = !arguments.password_stdin && !arguments.ask_password;
+  const absl::StatusOr<Secret> password =
+      is_made ? Passwords::make_password()
+              : get_password(arguments, "Password " + command.label + " of " + command.user);
+  if (!password.ok()) return fail(text_of(password.status()));
+  absl::StatusOr<Secret> hash = hash_of(*password, command.place.scheme);
+  if (!hash.ok()) return fail(text_of(hash.status()));
+  added.hash = *std::move(hash);
+  const absl::Status status = command.store.add_app_password(added);
+  if (absl::IsAlreadyExists(status)) {
+    return fail("the user " + command.user + " has a password " + command.label +
+                ". Give this one another label, or take that one away with `app-del` first.");
+  }
+  if (absl::IsResourceExhausted(status)) {
+    return fail("the user " + command.user + " has " + std::to_string(AppPassword::count_max) +
+                " application passwords, and a login looks at no more. Take one away with `app-del` first.");
+  }
+  if (!status.ok()) return fail(command.place.database + ": " + text_of(status));
+  if (!is_made) return done;
+  const std::string_view shown = password->reveal();
+  printf("%.*s\n", static_cast<int>(shown.size()), shown.data());
+  return fflush(stdout) == 0
+             ? done
+             : fail("the password could not be printed, and nobody can read it again. Take it away with `app-del`.");
+}
+
+ExitStatus delete_app_password(const Command& command) {
+  const absl::StatusOr<bool> removed = command.store.remove_app_password(command.user, command.label);
+  if (!removed.ok()) return fail(command.place.database + ": " + text_of(removed.status()));
+  if (*removed) return done;
+  return fail(command.place.database + ": the user " + command.user + " has no password " + command.label +
+              ". `app-list` says which there are.");
+}
+
+ExitStatus list_app_passwords(const Command& command) {
+  const absl::StatusOr<std::vector<AppPassword>> passwords =
+      command.user.empty() ? command.store.all_app_passwords() : command.store.app_passwords(command.user);
+  if (!passwords.ok()) return fail(command.place.database + ": " + text_of(passwords.status()));
+  for (const AppPassword& password : *passwords) {
+    puts((password.user + "\t" + password.label + "\t" + kind_of(password.hash.reveal()) + limits_of(password, "\t"))
+             .c_str());
   }
   return done;
 }
@@ -203,13 +285,20 @@ ExitStatus list_users(const Command& command) {
 
 struct CommandEntry {
   std::string_view word;
-  bool needs_user;
+  size_t names_min, names_max;  // that follow: a user's, a label
   ExitStatus (*run)(const Command&);
 };
 
 constexpr CommandEntry commands[] = {
-    {"add", true, add_user},    {"set", true, set_user},   {"passwd", true, change_password},
-    {"del", true, delete_user}, {"show", true, show_user}, {"list", false, list_users},
+    {"add", 1, 1, add_user},
+    {"set", 1, 1, set_user},
+    {"passwd", 1, 1, change_password},
+    {"del", 1, 1, delete_user},
+    {"show", 1, 1, show_user},
+    {"list", 0, 0, list_users},
+    {"app-add", 2, 2, add_app_password},
+    {"app-del", 2, 2, delete_app_password},
+    {"app-list", 0, 1, list_app_passwords},
 };
 
 }  // namespace
@@ -227,20 +316,28 @@ ExitStatus run_user(const Arguments& arguments) {
   const std::string word = arguments.words.size() > 1 ? arguments.words[1] : "";
   const auto* entry = std::find_if(std::begin(commands), std::end(commands),
                                    [&](const CommandEntry& known) { return known.word == word; });
-  if (entry == std::end(commands) || arguments.words.size() != (entry->needs_user ? 3 : 2)) {
-    fail("usage: postern-auth user add|set|passwd|del|show USER, or postern-auth user list");
+  const size_t names = arguments.words.size() < 2 ? 0 : arguments.words.size() - 2;
+  if (entry == std::end(commands) || names < entry->names_min || names > entry->names_max) {
+    fail(
+        "usage: postern-auth user add|set|passwd|del|show USER, user list, user app-add|app-del USER LABEL, or user "
+        "app-list [USER]");
     return misused;
   }
-  std::string user = entry->needs_user ? folded(arguments.words[2]) : "";
-  if (entry->needs_user && !is_user_name(user)) {
+  std::string user = names > 0 ? folded(arguments.words[2]) : "";
+  if (names > 0 && !is_user_name(user)) {
     fail("this is no name for a user: it is empty, \"*\", too long or holds control characters.");
+    return misused;
+  }
+  std::string label = names > 1 ? arguments.words[3] : "";
+  if (names > 1 && (!is_user_name(label) || label.size() > AppPassword::label_size_max)) {
+    fail("this is no label: it is empty, \"*\", longer than 64 bytes or holds control characters.");
     return misused;
   }
   const absl::StatusOr<Place> place = find_place(arguments);
   if (!place.ok()) return fail(text_of(place.status()));
   absl::StatusOr<UserStore> store = UserStore::open(place->database, busy_timeout_ms);
   if (!store.ok()) return fail(text_of(store.status()) + ".");
-  return entry->run({arguments, *place, *store, std::move(user)});
+  return entry->run({arguments, *place, *store, std::move(user), std::move(label)});
 }
 
 ExitStatus run_hash(const Arguments& arguments) {

@@ -24,7 +24,7 @@ struct Arguments {
   std::string protocol;            // --protocol
   std::string client;              // --client
   std::string user, timeout;       // --user, --timeout: of conform
-  bool password_stdin = false;
+  bool password_stdin = false, ask_password = false;
   bool no_password = false;
   bool check = false;
   bool disable = false, enable = false;

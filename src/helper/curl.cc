@@ -3,11 +3,9 @@
 
 #include <string.h>
 
-#include <optional>
 #include <utility>
 
-#include "base/endpoint.h"
-#include "config/words.h"
+#include "helper/this_machine.h"
 
 namespace postern::helper {
 namespace {
@@ -60,22 +58,14 @@ const char* remedy(CURLcode code) {
 }  // namespace
 
 CurlHandle CurlPool::take() {
-  {
-    const std::lock_guard guard(lock_);
-    if (!idle_.empty()) {
-      CurlHandle handle = std::move(idle_.back());
-      idle_.pop_back();
-      return handle;
-    }
-  }
-  return CurlHandle(library_is_ready() ? curl_easy_init() : nullptr);
+  CurlHandle handle = idle_.take();
+  return handle != nullptr ? std::move(handle) : CurlHandle(library_is_ready() ? curl_easy_init() : nullptr);
 }
 
 void CurlPool::give_back(CurlHandle handle) {
   // Connections stay; pointers to what the question owned do not.
   curl_easy_reset(handle.get());
-  const std::lock_guard guard(lock_);
-  idle_.push_back(std::move(handle));
+  idle_.give_back(std::move(handle));
 }
 
 CurlHeaders::~CurlHeaders() {
@@ -85,7 +75,7 @@ CurlHeaders::~CurlHeaders() {
 }
 
 void CurlHeaders::add(std::string_view name, std::string_view value) {
-  auth::SecretBuffer line;
+  SecretBuffer line;
   line.append(name);
   // For libcurl a name with a semicolon is a header without a value; with a colon it would be one that it leaves out.
   line.append(value.empty() ? ";" : ": ");
@@ -94,7 +84,7 @@ void CurlHeaders::add(std::string_view name, std::string_view value) {
 }
 
 void CurlHeaders::add_line(std::string_view line) {
-  auth::SecretBuffer text;
+  SecretBuffer text;
   text.append(line);
   text.append('\0');
   if (curl_slist* longer = curl_slist_append(list_, text.reveal().data()); longer != nullptr) list_ = longer;
@@ -129,6 +119,15 @@ Transfer transfer(CURL* curl) {
   return done;
 }
 
+absl::StatusOr<long> answer_code(CurlPool& pool, CurlHandle curl) {
+  const Transfer done = transfer(curl.get());
+  long status = 0;
+  curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &status);
+  pool.give_back(std::move(curl));
+  if (done.code != CURLE_OK) return absl::UnavailableError(done.why);
+  return status;
+}
+
 void collect_body(CURL* curl, CurlBody& body) {
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, &body);
@@ -155,13 +154,6 @@ std::string url_host(const std::string& url) {
   std::string host = parsed != nullptr ? part_of(parsed.get(), CURLUPART_HOST) : "";
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
   return host;
-}
-
-bool is_this_machine(const std::string& host) {
-  if (host == "localhost") return true;
-  const std::optional<Endpoint> address = Endpoint::parse(host, 1);
-  static const std::vector<Network> loopback{*Network::parse("127.0.0.0/8"), *Network::parse("::1/128")};
-  return address && any_contains(loopback, *address);
 }
 
 bool goes_in_clear(const WebPlace& place) {

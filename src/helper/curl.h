@@ -6,15 +6,14 @@
 #include <curl/curl.h>
 
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "absl/status/statusor.h"
-#include "auth/secret_buffer.h"
 #include "base/clock.h"
 #include "base/secret.h"
+#include "base/secret_buffer.h"
+#include "helper/idle_pool.h"
 #include "helper/table_reader.h"
 
 namespace postern::helper {
@@ -33,8 +32,7 @@ class CurlPool {
   void give_back(CurlHandle handle);
 
  private:
-  std::mutex lock_;
-  std::vector<CurlHandle> idle_;
+  IdlePool<CurlHandle> idle_;
 };
 
 // Where a web server is.
@@ -72,10 +70,12 @@ struct Transfer {
   std::string why;  // what went wrong and what to do about it; without secrets
 };
 Transfer transfer(CURL* curl);
+// The same for a web server: the status of its answer. Gives the handle back. UnavailableError: there was no answer.
+absl::StatusOr<long> answer_code(CurlPool& pool, CurlHandle curl);
 
 // Puts what comes into `body`, at most `size_max` bytes: more is CURLE_WRITE_ERROR.
 struct CurlBody {
-  auth::SecretBuffer bytes;
+  SecretBuffer bytes;
   size_t size_max = 0;
 };
 void collect_body(CURL* curl, CurlBody& body);
@@ -86,7 +86,5 @@ void read_url(TableReader& reader, std::string_view key, std::string& url);
 std::string url_host(const std::string& url);
 // Whether what is sent there can be read on a network: no TLS, and not this machine.
 bool goes_in_clear(const WebPlace& place);
-// The same for a host of its own.
-bool is_this_machine(const std::string& host);
 
 }  // namespace postern::helper

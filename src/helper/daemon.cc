@@ -74,6 +74,8 @@ void fill_route(const Route& route, std::vector<postern_bytes>& backs, postern_a
   answer.back = backs.data();
   answer.back_count = backs.size();
   answer.pool = said(route.pool);
+  answer.moving_to = said(route.moving_to);
+  answer.moving_to_tls_name = said(route.moving_to_tls_name);
   answer.user = said(route.user);
   answer.password = said(route.password.reveal());
   answer.master_user = said(route.master_user);
@@ -316,6 +318,7 @@ void Daemon::log_decision(const postern_question& question, const Decision& deci
   line.add("user", view(question.user)).add("client", view(question.client));
   if (question.session.data != nullptr) line.add("session", view(question.session));
   if (!decision.source.empty()) line.add("source", decision.source);
+  if (!decision.label.empty()) line.add("password_label", decision.label);
   write_log(line.say(decision.why));
 }
 

@@ -29,8 +29,7 @@ class Trial {
     if (!client) return absl::InvalidArgumentError("--client " + arguments.client + " is no address.");
     trial.client_ = client->text();
     trial.address_ = client->address_text();
-    if (trial.protocol_ != "imap" && trial.protocol_ != "pop3" && trial.protocol_ != "submission" &&
-        trial.protocol_ != "sieve") {
+    if (!is_protocol(trial.protocol_)) {
       return absl::InvalidArgumentError("--protocol " + trial.protocol_ + " is none of imap, pop3, submission, sieve.");
     }
     if (arguments.no_password) return trial;

@@ -15,7 +15,7 @@
 #include "helper/conform/conform.h"
 #include "helper/daemon.h"
 #include "helper/options.h"
-#include "helper/pam_worker.h"
+#include "helper/sources/pam_worker.h"
 
 namespace postern::helper {
 namespace {
@@ -29,6 +29,12 @@ constexpr const char* usage =
     "       postern-auth user set USER OPTION ...        ... another route, or --disable, or --enable\n"
     "       postern-auth user passwd|del|show USER       ... a new password; gone; what is known\n"
     "       postern-auth user list                       ... everybody\n"
+    "       postern-auth user app-add USER LABEL         ... another password, for one of his programs: made and "
+    "printed,\n"
+    "                                                    or with --ask-password or --password-stdin yours;\n"
+    "                                                    --allow-protocols, --allow-nets and --expires limit it\n"
+    "       postern-auth user app-del USER LABEL         ... without it\n"
+    "       postern-auth user app-list [USER]            ... which there are\n"
     "       postern-auth hash [--scheme SCHEME]   asks for a password and prints its hash\n"
     "       postern-auth explain USER [--protocol imap|pop3|submission|sieve] [--client ADDRESS] [--no-password]\n"
     "                                                    what each source says of a login, and where it would go\n"
@@ -47,6 +53,7 @@ struct Flag {
 constexpr Flag flags[] = {
     {"--check", &Arguments::check},
     {"--password-stdin", &Arguments::password_stdin},
+    {"--ask-password", &Arguments::ask_password},
     {"--no-password", &Arguments::no_password},
     {"--disable", &Arguments::disable},
     {"--enable", &Arguments::enable},
@@ -138,6 +145,9 @@ std::string take_all(int count, char** words, Arguments& arguments) {
     return "--scheme " + arguments.scheme + " is none of " + scheme_words() + ".";
   }
   if (arguments.disable && arguments.enable) return "--disable and --enable exclude each other.";
+  if (arguments.ask_password && arguments.password_stdin) {
+    return "--ask-password and --password-stdin exclude each other.";
+  }
   if (!arguments.file.empty() && !arguments.database.empty()) return "-c and --database exclude each other.";
   return "";
 }

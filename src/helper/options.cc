@@ -13,7 +13,7 @@
 #include "config/document.h"
 #include "config/words.h"
 #include "helper/names.h"
-#include "helper/source_types.h"
+#include "helper/sources/source_types.h"
 #include "helper/table_reader.h"
 
 namespace postern::helper {
@@ -24,7 +24,6 @@ using config::Value;
 
 constexpr size_t file_size_max = 4 << 20;
 // What fits into the kernel's address of a Unix socket.
-constexpr size_t socket_size_max = 107;
 
 void read_socket_mode(TableReader& reader, mode_t& mode) {
   const Value* value = reader.take("socket_mode");
@@ -102,7 +101,7 @@ void read_guessing_table(TableReader& reader, std::vector<TableProblem>& problem
 void read_root(const Value& root, std::vector<TableProblem>& problems, Options& options) {
   using std::chrono::seconds;
   TableReader reader(root, "", problems);
-  reader.path("socket", options.socket, socket_size_max);
+  reader.path("socket", options.socket, socket_path_max);
   read_socket_mode(reader, options.socket_mode);
   reader.text("socket_group", options.socket_group);
   reader.number("workers", 0, 1024, options.workers);

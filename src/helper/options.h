@@ -13,19 +13,19 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "helper/dovecot_source.h"
 #include "helper/guessing/options.h"
-#include "helper/http_source.h"
-#include "helper/ldap_source.h"
-#include "helper/login_source.h"
 #include "helper/names.h"
-#include "helper/oauth2_source.h"
-#include "helper/pam_source.h"
-#include "helper/passwd_file.h"
-#include "helper/passwords.h"
-#include "helper/sql_source.h"
-#include "helper/sqlite_source.h"
-#include "helper/static_source.h"
+#include "helper/passwords/passwords.h"
+#include "helper/sources/dovecot_source.h"
+#include "helper/sources/http_source.h"
+#include "helper/sources/ldap_source.h"
+#include "helper/sources/login_source.h"
+#include "helper/sources/oauth2_source.h"
+#include "helper/sources/pam_source.h"
+#include "helper/sources/passwd_file.h"
+#include "helper/sources/sql_source.h"
+#include "helper/sources/sqlite_source.h"
+#include "helper/sources/static_source.h"
 
 namespace postern::helper {
 

@@ -38,27 +38,36 @@ std::string plain_back(std::string_view text) {
   return bare->v6 ? "[" + bare->address_text() + "]" : bare->address_text();
 }
 
+absl::Status no_address() {
+  return wrong(
+      "is no address with a port. Write IPv4 as 192.0.2.10:143 and IPv6 as [2001:db8::10]:143; names are "
+      "not looked up");
+}
+
 template <std::vector<std::string> Route::*field>
 absl::Status set_backs(Route& route, std::string_view value) {
   std::vector<std::string> backs;
   while (!value.empty()) {
     backs.push_back(plain_back(next_item(value)));
-    if (!backs.back().empty()) continue;
-    return wrong(
-        "is no address with a port. Write IPv4 as 192.0.2.10:143 and IPv6 as [2001:db8::10]:143; names are "
-        "not looked up");
+    if (backs.back().empty()) return no_address();
   }
   if (backs.size() > list_size_max) return wrong("has more than " + std::to_string(list_size_max) + " addresses");
   route.*field = std::move(backs);
   return absl::OkStatus();
 }
 
+absl::Status set_moving_to(Route& route, std::string_view value) {
+  std::string back = plain_back(value);
+  if (back.empty() && !value.empty()) return no_address();
+  route.moving_to = std::move(back);
+  return absl::OkStatus();
+}
+
 absl::Status set_protocols(Route& route, std::string_view value) {
-  static constexpr std::string_view known[] = {"imap", "pop3", "submission", "sieve"};
   std::vector<std::string> protocols;
   while (!value.empty()) {
     const std::string_view item = next_item(value);
-    if (std::find(std::begin(known), std::end(known), item) == std::end(known)) {
+    if (!is_protocol(item)) {
       return wrong("is no protocol. There are imap, pop3, submission and sieve");
     }
     protocols.emplace_back(item);
@@ -225,6 +234,8 @@ constexpr Row rows[] = {
     {{"back", "ADDRESS:PORT[,...]"}, set_backs<&Route::backs>, list_text<&Route::backs>},
     {{"back_by_hash", "ADDRESS:PORT,..."}, set_backs<&Route::hashed_backs>, list_text<&Route::hashed_backs>},
     {{"pool", "NAME"}, set_text<&Route::pool>, text_of<&Route::pool>},
+    {{"moving_to", "ADDRESS:PORT"}, set_moving_to, text_of<&Route::moving_to>},
+    {{"moving_to_tls_name", "NAME"}, set_text<&Route::moving_to_tls_name>, text_of<&Route::moving_to_tls_name>},
     {{"back_user", "NAME"}, set_text<&Route::user>, text_of<&Route::user>},
     {{"back_password", "PASSWORD", true}, set_secret<&Route::password>, secret_of<&Route::password>},
     {{"master_user", "NAME"}, set_text<&Route::master_user>, text_of<&Route::master_user>},
@@ -260,6 +271,10 @@ void fill(Value& value, const Value& fallback) {
 
 }  // namespace
 
+bool is_protocol(std::string_view word) {
+  return std::find(std::begin(protocol_words), std::end(protocol_words), word) != std::end(protocol_words);
+}
+
 Route Route::clone() const {
   Route copy;
   copy.fill_from(*this);
@@ -277,6 +292,8 @@ void Route::fill_from(const Route& defaults) {
     master_user = defaults.master_user;
     master_password = defaults.master_password.clone();
   }
+  fill(moving_to, defaults.moving_to);
+  fill(moving_to_tls_name, defaults.moving_to_tls_name);
   fill(user, defaults.user);
   fill(tls, defaults.tls);
   fill(tls_name, defaults.tls_name);

@@ -19,12 +19,18 @@
 
 namespace postern::helper {
 
+// The protocols of a question.
+inline constexpr std::string_view protocol_words[] = {"imap", "pop3", "submission", "sieve"};
+bool is_protocol(std::string_view word);
+
 // Empty, nullopt and 0 mean "not said" throughout: then the gate's pool decides.
 struct Route {
   std::vector<std::string> backs;  // "192.0.2.1:143", or without a port for the protocol's own; in order of preference
   std::vector<std::string>
-      hashed_backs;         // the same, but each user has one of them by his name, and the others behind it
-  std::string pool;         // a pool of the gate; never together with either kind of backs
+      hashed_backs;       // the same, but each user has one of them by his name, and the others behind it
+  std::string pool;       // a pool of the gate; never together with either kind of backs
+  std::string moving_to;  // another mail server, as in backs, that has the last word where those above refuse him
+  std::string moving_to_tls_name;  // the name in its certificate; empty: tls_name
   std::string user;         // the name at the mail server; {user}, {local} and {domain} stand for the login's parts
   Secret password;          // the password at the mail server; empty: the mail program's own
   std::string master_user;  // log in as this one on behalf of the user; never together with password

@@ -21,6 +21,9 @@ struct TableProblem {
   std::string text;
 };
 
+// The longest path of a Unix socket (sun_path of unix(7)).
+inline constexpr size_t socket_path_max = 107;
+
 // What was asked for by nobody is unknown; what does not fit is a problem, and the variable keeps its default.
 class TableReader {
  public:

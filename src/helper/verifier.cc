@@ -13,9 +13,6 @@
 namespace postern::helper {
 namespace {
 
-// More passwords of one user are not looked at: each costs a hash.
-constexpr size_t entries_max = 16;
-
 // A gate remembers nobody for longer.
 constexpr int64_t ttl_max_s = 7 * 24 * 3600;
 
@@ -39,12 +36,16 @@ Decision unavailable(std::string why) {
   return decision;
 }
 
+bool varies_by_client(const Entry& entry) {
+  return !entry.route.allowed_nets.empty() || !entry.limits.allowed_nets.empty();
+}
+
 // For somebody whose password is right: he may hear why it is of no use.
-Decision keep_out(postern_reason reason, std::string why, const Route& route) {
+Decision keep_out(postern_reason reason, std::string why, const Entry& entry) {
   Decision decision = reject(reason, std::move(why));
-  decision.text = route.text;
-  decision.code = route.code;
-  decision.vary_client = !route.allowed_nets.empty();
+  decision.text = entry.route.text;
+  decision.code = entry.route.code;
+  decision.vary_client = varies_by_client(entry);
   return decision;
 }
 
@@ -64,6 +65,17 @@ bool may_speak(const Route& route, std::string_view protocol) {
 std::string name_at_back(const Route& route, const std::string& user, std::string_view spelled) {
   if (!route.user.empty()) return expand_user(route.user, user);
   return spelled == user ? "" : user;
+}
+
+// Until a password is none any more; below 1: it is none.
+int64_t seconds_left(const Route& route) {
+  return route.expires_s == 0 ? INT64_MAX : route.expires_s - time(nullptr);
+}
+
+// What a source has come to, for `explain`.
+std::string described(const Decision& decision) {
+  const std::string what = decision.result == POSTERN_OK ? "yes" : decision.why;
+  return decision.label.empty() ? what : what + ", by the password \"" + decision.label + "\"";
 }
 
 std::ptrdiff_t hashes_at_once() {
@@ -185,7 +197,7 @@ Decision Verifier::ask_chain(Way& way, const Judge& judge) {
     } else {
       decision = judge(way, std::move(lookup));
     }
-    way.note(*source, decision.result == POSTERN_OK ? "yes" : decision.why,
+    way.note(*source, described(decision),
              std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now() - began));
     if (!is_unknown) decision.source = source->title();
     if (decision.result == POSTERN_OK) return decision;
@@ -227,7 +239,9 @@ Decision Verifier::judge_entries(Way& way, Entries entries) {
     }
     const Secret stored = entry.hash.clone();
     const bool verified = !entry.check_at_back;
+    std::string label = entry.label;
     Decision decision = admit(way, std::move(entry));
+    decision.label = std::move(label);
     if (decision.result == POSTERN_OK) {
       if (verified) renew(way, stored);
       return decision;
@@ -274,15 +288,17 @@ Decision Verifier::admit_known(Way& way, Entries entries) {
 Decision Verifier::admit(Way& way, Entry entry) {
   const postern_question& question = way.question();
   const Route& route = entry.route;
-  if (entry.disabled) return keep_out(POSTERN_REASON_DISABLED, "disabled", route);
+  if (entry.disabled) return keep_out(POSTERN_REASON_DISABLED, "disabled", entry);
   // A password that is over is none. Its owner made it to end, and whoever has it now learns nothing.
-  const int64_t left_s = route.expires_s == 0 ? INT64_MAX : route.expires_s - time(nullptr);
+  const int64_t left_s = std::min(seconds_left(route), seconds_left(entry.limits));
   if (left_s <= 0) return reject(POSTERN_REASON_CREDENTIALS, "this password has expired");
-  if (!may_come_from(route, view(question.client))) {
-    return keep_out(POSTERN_REASON_NOT_ALLOWED, "not from this address", route);
+  const std::string_view client = view(question.client);
+  if (!may_come_from(route, client) || !may_come_from(entry.limits, client)) {
+    return keep_out(POSTERN_REASON_NOT_ALLOWED, "not from this address", entry);
   }
-  if (!may_speak(route, view(question.protocol))) {
-    return keep_out(POSTERN_REASON_NOT_ALLOWED, "not by this protocol", route);
+  const std::string_view protocol = view(question.protocol);
+  if (!may_speak(route, protocol) || !may_speak(entry.limits, protocol)) {
+    return keep_out(POSTERN_REASON_NOT_ALLOWED, "not by this protocol", entry);
   }
   const std::string_view authzid = view(question.authzid);
   if (!authzid.empty() && folded(authzid) != way.asked.user) {
@@ -291,13 +307,13 @@ Decision Verifier::admit(Way& way, Entry entry) {
   }
   Decision decision;
   decision.result = POSTERN_OK;
+  decision.vary_client = varies_by_client(entry);
   decision.route = std::move(entry.route);
   if (left_s < ttl_max_s) {
     const auto left = static_cast<uint32_t>(left_s);
     decision.route.ttl_s = decision.route.ttl_s == 0 ? left : std::min(decision.route.ttl_s, left);
   }
   decision.check_at_back = entry.check_at_back;
-  decision.vary_client = !decision.route.allowed_nets.empty();
   return decision;
 }
 
@@ -319,7 +335,7 @@ Decision Verifier::admit_master(Way& way, Entry entry) {
     decision.route.master_user = way.asked.user;
     decision.route.master_password = Secret(view(question.password));
   }
-  decision.vary_client = decision.vary_client || !entry.route.allowed_nets.empty();
+  decision.vary_client = decision.vary_client || varies_by_client(entry);
   return decision;
 }
 
@@ -341,7 +357,7 @@ Decision Verifier::add_route(Way& way, Decision decision) {
     way.note(*source, entries != nullptr ? "says where" : "unknown user", taken);
     if (entries == nullptr) continue;
     Entry& entry = entries->front();
-    if (entry.disabled) return keep_out(POSTERN_REASON_DISABLED, "disabled", entry.route);
+    if (entry.disabled) return keep_out(POSTERN_REASON_DISABLED, "disabled", entry);
     entry.route.fill_from(decision.route);
     decision.route = std::move(entry.route);
     break;

@@ -13,8 +13,8 @@
 
 #include "base/clock.h"
 #include "helper/names.h"
-#include "helper/passwords.h"
-#include "helper/source.h"
+#include "helper/passwords/passwords.h"
+#include "helper/sources/source.h"
 #include "postern/helper.h"
 
 namespace postern::helper {
@@ -26,6 +26,7 @@ struct Decision {
   bool check_at_back = false;      // nobody has verified the password yet
   bool vary_client = false;        // another address of the mail program may get another answer
   std::string source;              // who decided; empty: nobody knew the user
+  std::string label;               // of which of his passwords; empty: his own, or nobody says
   std::optional<ScramKeys> scram;  // the answer to keys()
   std::string why;                 // for the log: "unknown user", "wrong password"; without secrets
   std::string text, code;          // for the user, where the source has words of its own

@@ -104,7 +104,7 @@ FrontEvent Front::on_sasl(sasl::Step step) {
     return Login{std::move(*credentials)};
   }
   const sasl::Failure failure = std::get<sasl::Failure>(step);
-  if (failure == sasl::Failure::Empty) return refuse(say_refused({.cause = RefusalCause::Credentials}));
+  if (failure == sasl::Failure::Empty) return refuse(say_refused({.cause = RefusalCause::Credentials}), {});
   // Changing one's mind is no mistake.
   if (failure == sasl::Failure::Cancelled) return Reply{say_failed(failure)};
   return bad(say_failed(failure));
@@ -118,7 +118,8 @@ void Front::keys(const ScramKeys* keys) {
 
 FrontEvent Front::log_in(Credentials credentials) {
   if (credentials.user.empty() || credentials.password.empty()) {
-    return refuse(say_refused({.cause = RefusalCause::Credentials}));
+    return refuse(say_refused({.cause = RefusalCause::Credentials}),
+                  {RefusedHere::Why::Empty, std::move(credentials.user)});
   }
   state_ = State::Verifying;
   mechanism_ = credentials.mechanism;
@@ -148,9 +149,11 @@ std::string Front::count_refusal(std::string answer) {
   return answer;
 }
 
-FrontEvent Front::refuse(std::string answer) {
-  if (++attempts_ < options_.login_attempts) return Reply{std::move(answer)};
-  return goodbye(say_last(std::move(answer), "Too many refused logins"), GoodbyeReason::LoginAttempts);
+FrontEvent Front::refuse(std::string answer, RefusedHere refused) {
+  if (++attempts_ < options_.login_attempts) return Reply{std::move(answer), std::move(refused)};
+  FrontEvent event = goodbye(say_last(std::move(answer), "Too many refused logins"), GoodbyeReason::LoginAttempts);
+  std::get<Goodbye>(event).refused = std::move(refused);
+  return event;
 }
 
 std::string_view refusal_sentence(RefusalCause cause) {
@@ -191,7 +194,7 @@ FrontEvent Front::bad(std::string answer) {
 FrontEvent Front::goodbye(std::string text, GoodbyeReason reason) {
   state_ = State::Over;
   reader_.clear();
-  return Goodbye{std::move(text), reason};
+  return Goodbye{std::move(text), reason, {}};
 }
 
 FrontEvent Front::start_tls(std::string reply) {

@@ -47,9 +47,17 @@ struct FrontOptions {
 // longer wants_bytes(): one socket read's worth, and far more than a mail program pipelines behind its login.
 inline constexpr size_t unread_size_max = 16384;
 
+// A login that was refused here, without a question to anybody; for the log.
+struct RefusedHere {
+  enum class Why : uint8_t { Empty, NeedsTls };  // no user or no password; passwords do not cross this connection
+  Why why = Why::Empty;
+  std::string user;  // where it was said
+};
+
 // Bytes for the mail program. The session goes on.
 struct Reply {
   std::string bytes;
+  std::optional<RefusedHere> refused = {};
 };
 
 // Send `reply`, then hand the connection to TLS and make a new Front. This one is spent: it has forgotten all that was
@@ -79,6 +87,7 @@ enum class GoodbyeReason : uint8_t {
 struct Goodbye {
   std::string text;
   GoodbyeReason reason = GoodbyeReason::Logout;
+  std::optional<RefusedHere> refused = {};
 };
 
 using FrontEvent = std::variant<NeedBytes, Reply, StartTls, Login, WantsKeys, Goodbye>;
@@ -165,7 +174,7 @@ class Front {
   // The dialect's own command was whole; an empty user or password is refused without a question to anybody.
   FrontEvent log_in(Credentials credentials);
   // A refusal of our own. It counts as an attempt.
-  FrontEvent refuse(std::string answer);
+  FrontEvent refuse(std::string answer, RefusedHere refused = {RefusedHere::Why::NeedsTls, {}});
   // An answer to a bad command, counted.
   FrontEvent bad(std::string answer);
   FrontEvent goodbye(std::string text, GoodbyeReason reason);

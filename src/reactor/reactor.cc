@@ -9,10 +9,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "absl/strings/str_format.h"
 #include "base/check.h"
+#include "reactor/limits_line.h"
 
 namespace postern::reactor {
 namespace {
@@ -53,6 +55,7 @@ Reactor::Reactor(ReactorOptions options, std::shared_ptr<const session::Setup> s
   surroundings_.setup = std::move(setup);
   surroundings_.counts = &shared.counts;
   surroundings_.moves = &shared.moves;
+  surroundings_.admission = &shared.admission;
 }
 
 Reactor::~Reactor() {
@@ -420,7 +423,8 @@ void Reactor::obey(const Report&) {
       .add("sessions", uint64_t{connections_.live()})
       .add("relaying", relaying)
       .add("accepted", counters.accepted)
-      .add("turned_away", counters.turned_away)
+      .add("turned_away",
+           std::accumulate(std::begin(counters.turned_away), std::end(counters.turned_away), uint64_t{0}))
       .add("handshakes", counters.handshakes)
       .add("resumed", counters.handshakes_resumed)
       .add("handshakes_failed", counters.handshakes_failed)
@@ -433,6 +437,7 @@ void Reactor::obey(const Report&) {
       .add("spliced_bytes", spliced_bytes_)
       .add("lent_bytes", uint64_t{surroundings_.pool.lent()})
       .add("cq_overflows", uint64_t{ring_->overflows()});
+  surroundings_.logs.push_back(limits_line(options_.number, counters, *surroundings_.admission));
 }
 
 void Reactor::obey(const Walk& walk) {

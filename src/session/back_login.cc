@@ -195,6 +195,7 @@ void Session::steer_back(Instant now) {
     } else if (auto* in = std::get_if<protocol::LoggedIn>(&event)) {
       return begin_relay(in->accepted, now);
     } else if (auto* refused = std::get_if<protocol::Refused>(&event)) {
+      if (refused->definitive && looks_where_he_moves(refused->refusal, now)) return;
       if (refused->definitive) return refuse(refused->refusal, now);
       state->login->last_refusal = std::move(refused->refusal);
       return member_failed("refused", "the mail server cannot serve this user now", false, now);
@@ -209,12 +210,34 @@ void Session::steer_back(Instant now) {
   }
 }
 
+// A user who is being moved may be gone from here already: then a no about him is not the last word, and the mail server
+// that he moves to has it. One that cannot be reached says nothing of the kind: a stranger's empty mailbox in place of
+// his own would be worse than to wait.
+bool Session::looks_where_he_moves(const protocol::Refusal& refusal, Instant now) {
+  const auth::Route& route = std::get<LoggingInBack>(state_).login->route;
+  const bool is_about_him =
+      refusal.cause == protocol::RefusalCause::Credentials || refusal.code == "AUTHORIZATIONFAILED";
+  if (!route.moving_to || !is_about_him) return false;
+  std::unique_ptr<Login> login = take_login();
+  log(Severity::Info, "back-moving")
+      .add("user", login->credentials.user)
+      .add("back", back_endpoint_.text())
+      .add("moving_to", login->route.moving_to->text());
+  login->candidates = {*std::exchange(login->route.moving_to, std::nullopt)};
+  login->candidate = 0;
+  if (!login->route.moving_to_tls_name.empty()) login->route.tls_name = std::move(login->route.moving_to_tls_name);
+  login->offers_session = true;
+  connect_anew(std::move(login), now);
+  return true;
+}
+
 void Session::begin_relay(const protocol::Accepted& accepted, Instant now) {
   const std::unique_ptr<Login> login = take_login();
   surroundings_.counters.logins++;
   measures().back_login.note(login->step_began, now);
   measures().login.note(login->began, now);
   measures().accepted[static_cast<size_t>(login->credentials.mechanism)]++;
+  surroundings_.admission->logged_in(share_);
   if (surroundings_.health.served(back_endpoint_)) {
     log(Severity::Notice, "back-served").add("back", back_endpoint_.text());
   }

@@ -12,7 +12,7 @@ void Session::set_state(State next) {
   surroundings_.counters.states[state_.index()]--;
   state_ = std::move(next);
   surroundings_.counters.states[state_.index()]++;
-  if (trace_ != nullptr) trace_->entered(state_name());
+  if (trace_ != nullptr) trace_->remark("now " + std::string(state_name()));
 }
 
 Facts Session::facts(Instant now) const {

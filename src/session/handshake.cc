@@ -44,6 +44,13 @@ bool Session::make_channel(std::span<const char>& bytes, Instant now) {
     handshake_failed(tls::Failure::BadHello, now);
     return false;
   }
+  // Before anything that costs; after STARTTLS that was done in clear.
+  if (!std::get<Handshaking>(state_).after_starttls) {
+    if (const auto limit = surroundings_.admission->shake_hands(share_, limits(), now)) {
+      turn_away(*limit, now);
+      return false;
+    }
+  }
   const tls::ClientHello& hello = opening.hello.hello();
   if (listener().dialect == Dialect::Alpn) {
     const std::optional<Dialect> chosen = chosen_dialect(hello);

@@ -123,6 +123,7 @@ void Session::answered(auth::Verdict verdict, Instant now) {
   if (auto* reject = std::get_if<auth::Reject>(&verdict)) {
     const protocol::Refusal refusal = refusal_of(*reject);
     if (reject->delay <= Duration::zero()) return refuse(refusal, now);
+    note_refusal(*verifying->login, refusal);
     enter(Delaying{take_login(), std::make_unique<protocol::Refusal>(refusal)});
     deadline_ = std::min(login_deadline_, now + reject->delay);
     return;
@@ -167,6 +168,7 @@ void Session::take_proof(std::unique_ptr<Login> login, Instant now) {
   if (login->credentials.proof_wrong || !login->scram_route) {
     auto refusal = std::make_unique<protocol::Refusal>();
     refusal->cause = protocol::RefusalCause::Credentials;
+    note_refusal(*login, *refusal);
     enter(Delaying{std::move(login), std::move(refusal)});
     deadline_ = std::min(login_deadline_, now + proof_delay);
     return;
@@ -176,21 +178,49 @@ void Session::take_proof(std::unique_ptr<Login> login, Instant now) {
   choose_route(std::move(route), now);
 }
 
-// The attempt ends with a no; the mail program may try again.
-void Session::refuse(const protocol::Refusal& refusal, Instant now, std::string_view why) {
-  std::unique_ptr<Login> login = take_login();
-  const bool temporary = refusal.cause == protocol::RefusalCause::Unavailable;
+LogLine& Session::log_failed(std::string_view user, std::string_view mechanism, bool temporary,
+                             std::string_view reason) {
   (temporary ? surroundings_.counters.unavailable : surroundings_.counters.refused)++;
-  measures().refused[static_cast<size_t>(login->credentials.mechanism)][static_cast<size_t>(refusal.cause)]++;
-  LogLine& line = log(temporary ? Severity::Warning : Severity::Info, "login-failed");
-  line.add("user", login->credentials.user)
-      .add("mechanism", protocol::mechanism_word(login->credentials.mechanism))
+  return log(temporary ? Severity::Warning : Severity::Info, "login-failed")
+      .add("user", user)
+      .add("mechanism", mechanism)
       .add("protocol", protocol_word())
       .add("tls", tls_word())
-      .add("reason", refusal_word(refusal.cause));
+      .add("reason", reason);
+}
+
+void Session::note_refusal(const Login& login, const protocol::Refusal& refusal, std::string_view why) {
+  const protocol::Credentials& credentials = login.credentials;
+  const bool temporary = refusal.cause == protocol::RefusalCause::Unavailable;
+  measures().refused[static_cast<size_t>(credentials.mechanism)][static_cast<size_t>(refusal.cause)]++;
+  LogLine& line = log_failed(credentials.user, protocol::mechanism_word(credentials.mechanism), temporary,
+                             refusal_word(refusal.cause));
+  if (refusal.cause == protocol::RefusalCause::Limit) surroundings_.counters.over_user_limit++;
   const std::string_view text = why.empty() ? std::string_view(refusal.text) : why;
   if (!text.empty()) line.say(text);
-  if (trace_ != nullptr) trace(absl::StrFormat("refused: %s. %s", refusal_word(refusal.cause), text), now);
+  if (trace_ != nullptr) trace_->remark(absl::StrFormat("refused: %s. %s", refusal_word(refusal.cause), text));
+}
+
+// The time for the login is over while the mail program waits for its answer. It has been logged already where that is a
+// refusal that was held back.
+void Session::note_unfinished_login() {
+  if (std::holds_alternative<LoggingIn>(state_) || std::holds_alternative<Delaying>(state_)) return;
+  const protocol::Credentials& credentials = login()->credentials;
+  constexpr auto cause = static_cast<size_t>(protocol::RefusalCause::Unavailable);
+  measures().refused[static_cast<size_t>(credentials.mechanism)][cause]++;
+  log_failed(credentials.user, protocol::mechanism_word(credentials.mechanism), true, "timeout");
+}
+
+void Session::note_refused_here(const protocol::RefusedHere& refused) {
+  const bool empty = refused.why == protocol::RefusedHere::Why::Empty;
+  log_failed(refused.user, "unknown", false, empty ? "empty" : "needs-tls");
+}
+
+// The attempt ends with a no; the mail program may try again.
+void Session::refuse(const protocol::Refusal& refusal, Instant now, std::string_view why) {
+  const bool noted = std::holds_alternative<Delaying>(state_);
+  std::unique_ptr<Login> login = take_login();
+  if (!noted) note_refusal(*login, refusal, why);
   if (!login->counted_user.empty()) surroundings_.counts->release_user(std::exchange(login->counted_user, {}));
   login->back.reset();
   login->route = auth::Route();
@@ -281,9 +311,13 @@ void Session::follow_route(Instant now) {
   login.held = false;
   if (surroundings_.moves != nullptr) surroundings_.moves->lead(login.credentials.user, login.route);
   const std::string& user = back_user(login);
-  if (login.route.sessions_max != 0) {
-    if (!surroundings_.counts->take_user(user, login.route.sessions_max)) {
-      return refuse({.cause = protocol::RefusalCause::Limit}, now);
+  const bool helper_says = login.route.sessions_max != 0;
+  const uint32_t sessions_max = helper_says ? login.route.sessions_max : limits().sessions_per_user;
+  if (sessions_max != 0) {
+    if (!surroundings_.counts->take_user(user, sessions_max)) {
+      return refuse({.cause = protocol::RefusalCause::Limit}, now,
+                    absl::StrFormat("%s is %u", helper_says ? "the helper's sessions_max" : "limits.sessions_per_user",
+                                    sessions_max));
     }
     login.counted_user = user;
   }

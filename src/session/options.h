@@ -68,8 +68,27 @@ struct PoolOptions {
   Duration retry_after = std::chrono::seconds(10);  // a member that failed is asked last for this long
 };
 
+// What runs on this machine itself: a webmail, a monitor.
+inline std::vector<Network> local_hosts() {
+  return {*Network::parse("127.0.0.0/8"), *Network::parse("::1/128")};
+}
+
 struct Limits {
   uint32_t sessions = 100000;
+  // What follows is counted by Admission; 0: no limit.
+  uint32_t sessions_per_address = 1000;  // an office, or some hundred customers behind one address of their provider
+  uint32_t sessions_per_network = 0;     // a provider's customers may all come from few networks
+  uint32_t network_prefix_v4 = 24;
+  uint32_t network_prefix_v6 = 48;
+  uint32_t sessions_per_user = 0;  // where the helper does not say; mail servers have limits of their own
+  uint32_t unauthenticated = 20000;
+  uint32_t unauthenticated_per_address = 500;
+  uint32_t handshake_rate = 0;                  // a second; what the machine can do is not known here
+  uint32_t handshake_rate_per_address = 100;    // a second
+  std::vector<Network> exempt = local_hosts();  // by address, network and rate nobody is counted here
+  uint64_t memory = 0;                          // bytes of the process
+  Duration proxy_timeout = std::chrono::seconds(5);
+  Duration closing_timeout = std::chrono::seconds(10);
   Duration handshake_timeout = std::chrono::seconds(30);
   Duration login_timeout = std::chrono::seconds(60);
   Duration idle_timeout = std::chrono::minutes(31);  // RFC 9051, section 5.4: at least 30 minutes

@@ -17,10 +17,24 @@ namespace {
 
 // Unsent answers beyond this stop the reading: a mail program that asks without listening.
 constexpr size_t unsent_answers_max = 4096;
-// How long the last bytes may take, how long a mail program may take to hang up at close_notify, and then at our FIN.
-constexpr Duration flush_timeout = std::chrono::seconds(10);
+// How long a mail program may take to hang up at close_notify, and then at our FIN.
 constexpr Duration notify_timeout = std::chrono::milliseconds(250);
 constexpr Duration finish_timeout = std::chrono::seconds(2);
+
+// For people; RFC 5530 would have a code for none of them before a command.
+std::string_view turned_away_sentence(Limit limit) {
+  switch (limit) {
+    case Limit::Sessions: return "Too many sessions, try again later";
+    case Limit::SessionsPerAddress:
+    case Limit::UnauthenticatedPerAddress:
+    case Limit::HandshakeRatePerAddress: return "Too many sessions from your address, try again later";
+    case Limit::SessionsPerNetwork: return "Too many sessions from your network, try again later";
+    case Limit::Unauthenticated:
+    case Limit::HandshakeRate:
+    case Limit::Memory: break;
+  }
+  return "Too busy, try again later";
+}
 
 const sasl::Primitives primitives{
     tls::sha256,
@@ -52,10 +66,11 @@ std::string_view end_word(EndReason reason) {
     case EndReason::TooLong: return "too-long";
     case EndReason::NotThisProtocol: return "not-this-protocol";
     case EndReason::ProxyHeader: return "proxy-header";
+    case EndReason::ProxyTimeout: return "proxy-timeout";
     case EndReason::HandshakeTimeout: return "handshake-timeout";
     case EndReason::LoginTimeout: return "login-timeout";
     case EndReason::IdleTimeout: return "idle-timeout";
-    case EndReason::SessionLimit: return "session-limit";
+    case EndReason::TurnedAway: return "turned-away";
     case EndReason::Drained: return "drained";
     case EndReason::Kicked: return "kicked";
   }
@@ -82,6 +97,7 @@ Session::Session(Surroundings& surroundings, uint16_t listener, const Endpoint& 
 Session::~Session() {
   surroundings_.counters.states[state_.index()]--;
   release_counts();
+  surroundings_.admission->release(share_);
   front_.out.drop(surroundings_.pool, holds_secrets());
   back_.out.drop(surroundings_.pool, holds_secrets());
 }
@@ -115,17 +131,11 @@ void Session::enter(State next) {
 // ---- The beginning -------------------------------------------------------------------------------------------------
 
 void Session::begin(bool over_limit, Instant now) {
-  if (over_limit) {
-    surroundings_.counters.turned_away++;
-    // In clear the dialect has words for it; a TLS handshake for them would cost what the limit is to save.
-    const bool in_clear = listener().tls != FrontTls::Implicit && !listener().proxy_protocol;
-    if (in_clear) {
-      const std::string words = make_front(dialect_, front_options({}))->bye("Too many sessions, try again later");
-      return finish(EndReason::SessionLimit, now, words);
-    }
-    return finish(EndReason::SessionLimit, now);
+  if (over_limit) return turn_away(Limit::Sessions, now);
+  if (!listener().proxy_protocol) {
+    if (is_admitted(now)) begin_front({}, now);
+    return;
   }
-  if (!listener().proxy_protocol) return begin_front({}, now);
   if (!any_contains(listener().trusted, front_endpoint_)) {
     log(Severity::Warning, "proxy-header")
         .add("reason", "not-trusted")
@@ -133,10 +143,44 @@ void Session::begin(bool over_limit, Instant now) {
     return finish(EndReason::ProxyHeader, now);
   }
   state_ = AwaitingProxyHeader{std::make_unique<proxy_header::Reader>()};
+  deadline_ = now + limits().proxy_timeout;
+}
+
+// By the address that is known now: behind a load balancer it came with the PROXY header.
+bool Session::is_admitted(Instant now) {
+  const bool is_webmail = any_contains(listener().webmail, front_endpoint_);
+  const std::optional<Limit> limit = surroundings_.admission->admit(front_endpoint_, is_webmail, limits(), share_);
+  if (limit) turn_away(*limit, now);
+  return !limit;
+}
+
+// In clear the dialect has words for it; a TLS handshake for them would cost what the limit is to save. A load balancer
+// that has sent no header yet is told nothing.
+bool Session::takes_words() const {
+  if (std::holds_alternative<Handshaking>(state_)) return false;
+  if (listener().proxy_protocol && std::get_if<AwaitingProxyHeader>(&state_)->reader == nullptr) return false;
+  return listener().tls != FrontTls::Implicit;
+}
+
+void Session::turn_away(Limit limit, Instant now) {
+  surroundings_.counters.turned_away[static_cast<size_t>(limit)]++;
+  log(Severity::Notice, "turned-away")
+      .add("protocol", protocol_word())
+      .add("listener", listener().name)
+      .add("reason", limit_word(limit))
+      .add("limit", limit_value(limit, limits()));
+  std::string words;
+  if (Login* const present = login()) {
+    words = present->front->bye(turned_away_sentence(limit));
+  } else if (takes_words()) {
+    words = make_front(dialect_, front_options({}))->bye(turned_away_sentence(limit));
+  }
+  finish(EndReason::TurnedAway, now, words);
 }
 
 void Session::begin_front(FrontTlsFacts proxied, Instant now) {
   if (listener().tls == FrontTls::Implicit) {
+    deadline_ = began_ + limits().handshake_timeout;
     enter(Handshaking{.began = began_});
     return;
   }
@@ -162,7 +206,7 @@ void Session::take_proxy_header(std::span<const char>& bytes, Instant now) {
     local_endpoint_ = proxied->destination;
     if (proxied->tls) facts = {proxied->sni, proxied->tls_version.empty() ? "TLS" : proxied->tls_version, {}, {}};
   }
-  begin_front(std::move(facts), now);
+  if (is_admitted(now)) begin_front(std::move(facts), now);
 }
 
 void Session::received(Side side, std::span<const char> bytes, Instant now) {
@@ -284,6 +328,7 @@ void Session::steer_front(Instant now) {
   while (std::holds_alternative<LoggingIn>(state_)) {
     protocol::FrontEvent event = login()->front->next();
     if (auto* reply = std::get_if<protocol::Reply>(&event)) {
+      if (reply->refused) note_refused_here(*reply->refused);
       say(front_, reply->bytes, now);
     } else if (auto* wish = std::get_if<protocol::Login>(&event)) {
       begin_verifying(std::move(wish->credentials), now);
@@ -294,10 +339,12 @@ void Session::steer_front(Instant now) {
         log(Severity::Warning, "starttls")
             .say("bytes stood behind STARTTLS and were thrown away: an injection or a broken mail program");
       }
+      if (const auto limit = surroundings_.admission->shake_hands(share_, limits(), now)) return turn_away(*limit, now);
       say(front_, start->reply, now);
       enter(Handshaking{.after_starttls = true, .began = now});
       deadline_ = std::min(login_deadline_, now + limits().handshake_timeout);
     } else if (auto* goodbye = std::get_if<protocol::Goodbye>(&event)) {
+      if (goodbye->refused) note_refused_here(*goodbye->refused);
       EndReason reason = EndReason::Logout;
       switch (goodbye->reason) {
         case protocol::GoodbyeReason::Logout: break;
@@ -354,12 +401,13 @@ void Session::finish(EndReason reason, Instant now, std::string_view last_words)
   end_reason_ = reason;
   say(front_, last_words, now);
   if (front_.channel) front_.channel.close(front_.out, surroundings_.pool);
-  log_end(now);
+  if (reason != EndReason::TurnedAway) log_end(now);
   release_counts();
   enter(Closing{});
   setup_.reset();
   back_attempt_ = 0;
-  deadline_ = now + flush_timeout;
+  const Duration closing_timeout = surroundings_.setup->options.limits.closing_timeout;
+  deadline_ = now + (reason == EndReason::TurnedAway ? std::min(closing_timeout, finish_timeout) : closing_timeout);
   settle_closing(now);
 }
 
@@ -379,6 +427,8 @@ void Session::abandon(EndReason reason, Instant now) {
 void Session::settle_closing(Instant now) {
   auto& closing = std::get<Closing>(state_);
   if (closing.phase == Closing::Phase::Flushing && front_.out.idle()) {
+    // A crowd at the door must not wait inside.
+    if (end_reason_ == EndReason::TurnedAway) front_.ended = true;
     closing.phase = front_.channel ? Closing::Phase::Lingering : Closing::Phase::Finishing;
     deadline_ = now + (front_.channel ? notify_timeout : finish_timeout);
   }
@@ -395,16 +445,25 @@ void Session::sent(Side side, Instant now) {
 void Session::due(Instant now) {
   if (now < deadline_) return;
   if (auto* closing = std::get_if<Closing>(&state_)) {
+    if (closing->phase == Closing::Phase::Flushing) count(Timeout::Closing);
     if (closing->phase != Closing::Phase::Lingering) return abandon(end_reason_, now);
     closing->phase = Closing::Phase::Finishing;
     deadline_ = now + finish_timeout;
     return;
   }
-  if (std::holds_alternative<Relaying>(state_)) return finish(EndReason::IdleTimeout, now);
-  if (now >= login_deadline_) {
-    Login* const present = login();
-    const std::string words = present == nullptr ? std::string() : present->front->bye("Login timed out");
-    return finish(present == nullptr ? EndReason::HandshakeTimeout : EndReason::LoginTimeout, now, words);
+  if (std::holds_alternative<Relaying>(state_)) {
+    count(Timeout::Idle);
+    return finish(EndReason::IdleTimeout, now);
+  }
+  if (std::holds_alternative<AwaitingProxyHeader>(state_)) {
+    count(Timeout::ProxyHeader);
+    log(Severity::Warning, "proxy-header").add("reason", "timeout");
+    return finish(EndReason::ProxyTimeout, now);
+  }
+  if (now >= login_deadline_ && login() != nullptr) {
+    count(Timeout::Login);
+    note_unfinished_login();
+    return finish(EndReason::LoginTimeout, now, login()->front->bye("Login timed out"));
   }
   if (auto* delaying = std::get_if<Delaying>(&state_)) {
     const protocol::Refusal refusal = std::move(*delaying->refusal);
@@ -417,6 +476,7 @@ void Session::due(Instant now) {
   if (std::holds_alternative<LoggingInBack>(state_)) {
     return member_failed("timeout", "the mail server did not answer the login in time", true, now);
   }
+  count(Timeout::Handshake);
   finish(EndReason::HandshakeTimeout, now);
 }
 

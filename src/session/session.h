@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/endpoint.h"
 #include "base/outbox.h"
+#include "base/packing.h"
 #include "session/facts.h"
 #include "session/plan.h"
 #include "session/state.h"
@@ -39,10 +40,11 @@ enum class EndReason : uint8_t {
   TooLong,
   NotThisProtocol,
   ProxyHeader,
+  ProxyTimeout,
   HandshakeTimeout,
   LoginTimeout,
   IdleTimeout,
-  SessionLimit,
+  TurnedAway,  // at a limit; its line says which
   Drained,
   Kicked,  // by the administrator
 };
@@ -57,6 +59,9 @@ class Session {
   // `over_limit`: the gate is full; the session only says so, where it can be said in clear, and ends.
   Session(Surroundings& surroundings, uint16_t listener, const Endpoint& front, const Endpoint& local, uint64_t id,
           bool over_limit, Instant now);
+  // The relay that freeze() wrote, in this process or another one; it counts at its mail server and under its user from
+  // now on. When `bytes` are none, or of another version, its plan is to close at once.
+  Session(Surroundings& surroundings, std::string_view bytes);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -82,6 +87,10 @@ class Session {
   void stop(Instant now);
   // The administrator ends it.
   void kick(Instant now);
+
+  // A relay as bytes, for a process that takes it over: all of it, unsent bytes and TLS keys too. Nothing may be in
+  // flight. This session stays as it was, but only one of the two may go on. False: it is no relay, or its TLS cannot move.
+  [[nodiscard]] bool freeze(Packer& out) const;
 
   // Wishes.
   Plan plan() const;
@@ -113,6 +122,11 @@ class Session {
     bool ended = false;  // the peer sends no more
   };
 
+  // freezing.cc
+  static bool freeze(const Leg& leg, Packer& out);
+  bool thaw(Leg& leg, Unpacker& in, bool is_front);
+  bool thaw(Unpacker& in);
+
   // The one setter of the state. It checks the move.
   void enter(State next);
   void set_state(State next);
@@ -132,6 +146,9 @@ class Session {
 
   // session.cc: the front until the relay.
   void begin(bool over_limit, Instant now);
+  bool is_admitted(Instant now);
+  void turn_away(Limit limit, Instant now);
+  bool takes_words() const;
   void take_proxy_header(std::span<const char>& bytes, Instant now);
   void begin_front(FrontTlsFacts proxied, Instant now);
   void begin_login(bool after_starttls, FrontTlsFacts tls, Instant now);
@@ -158,6 +175,11 @@ class Session {
   auth::Question make_question(const Login& login) const;
   void choose_route(auth::Route route, Instant now);
   void follow_route(Instant now);
+  // Counted and logged, when it is known, which may be before the mail program hears of it.
+  void note_refusal(const Login& login, const protocol::Refusal& refusal, std::string_view why = {});
+  void note_unfinished_login();
+  void note_refused_here(const protocol::RefusedHere& refused);
+  LogLine& log_failed(std::string_view user, std::string_view mechanism, bool temporary, std::string_view reason);
   // `why`: for the log alone, in place of the refusal's text.
   void refuse(const protocol::Refusal& refusal, Instant now, std::string_view why = {});
   void connect_next(Instant now);
@@ -186,6 +208,7 @@ class Session {
   void back_closed(Instant now);
   bool repeats_handshake(Instant now);
   void steer_back(Instant now);
+  bool looks_where_he_moves(const protocol::Refusal& refusal, Instant now);
   void begin_relay(const protocol::Accepted& accepted, Instant now);
   protocol::BackIdentity identity(const Login& login) const;
   protocol::BackLogin back_login(const Login& login) const;
@@ -213,6 +236,7 @@ class Session {
   void trace_user(const Login& login, Instant now);
   void trace_route(const Login& login, Instant now);
   void end_trace(std::string_view note, Instant now);
+  void count(Timeout timeout) { surroundings_.counters.timeouts[static_cast<size_t>(timeout)]++; }
   LogLine& log(Severity severity, std::string_view event);
   const ListenerOptions& listener() const;
   const Limits& limits() const;
@@ -227,6 +251,7 @@ class Session {
   Endpoint local_endpoint_;
   Endpoint back_endpoint_;
   uint64_t id_;
+  Admission::Share share_;
   Instant began_;
   Instant deadline_;
   Instant login_deadline_;  // the whole time before the relay

@@ -18,7 +18,8 @@ constexpr uint16_t bit(Index index) {
 
 // For each state, those that may follow it.
 constexpr uint16_t legal_moves[Index::count] = {
-    /* AwaitingProxyHeader */ bit(Hands) | bit(Login) | bit(Close),
+    // Relay: of another process.
+    /* AwaitingProxyHeader */ bit(Hands) | bit(Login) | bit(Relay) | bit(Close),
     /* Handshaking   */ bit(Login) | bit(Close),
     /* LoggingIn     */ bit(Hands) | bit(Verify) | bit(Delay) | bit(Connect) | bit(Close),
     /* Verifying     */ bit(Login) | bit(Delay) | bit(Connect) | bit(Close),

@@ -9,6 +9,7 @@
 
 #include "base/block_pool.h"
 #include "base/log_line.h"
+#include "session/admission.h"
 #include "session/back_health.h"
 #include "session/counts.h"
 #include "session/measures.h"
@@ -21,19 +22,25 @@
 
 namespace postern::session {
 
+// In which state a session's time was over.
+enum class Timeout : uint8_t { ProxyHeader, Handshake, Login, Idle, Closing };
+inline constexpr size_t timeout_count = 5;
+
 // What is counted a reactor; the control side adds them up.
 struct Counters {
-  uint64_t accepted = 0;     // connections
-  uint64_t turned_away = 0;  // connections beyond the limit on sessions
-  uint64_t handshakes = 0;   // finished at the front
+  uint64_t accepted = 0;                   // connections
+  uint64_t turned_away[limit_count] = {};  // connections, by the Limit that was reached
+  uint64_t handshakes = 0;                 // finished at the front
   uint64_t handshakes_resumed = 0;
   uint64_t handshakes_failed = 0;
-  uint64_t logins = 0;                                        // relays begun
-  uint64_t refused = 0;                                       // wrong credentials and the like
-  uint64_t unavailable = 0;                                   // logins that ended in "not now"
-  uint64_t back_failures = 0;                                 // attempts at a mail server that failed
-  uint64_t bytes_in = 0;                                      // plaintext from mail programs to mail servers
-  uint64_t bytes_out = 0;                                     // and back
+  uint64_t logins = 0;                    // relays begun
+  uint64_t refused = 0;                   // wrong credentials and the like
+  uint64_t over_user_limit = 0;           // of these: the user had all the sessions that he may have
+  uint64_t unavailable = 0;               // logins that ended in "not now"
+  uint64_t timeouts[timeout_count] = {};  // sessions that ended by one, by Timeout
+  uint64_t back_failures = 0;             // attempts at a mail server that failed
+  uint64_t bytes_in = 0;                  // plaintext from mail programs to mail servers
+  uint64_t bytes_out = 0;                 // and back
   std::array<uint32_t, std::variant_size_v<State>> states{};  // sessions now, by the state's index
   Measures measures;
 
@@ -48,6 +55,7 @@ struct Surroundings {
   std::shared_ptr<const Setup> setup;      // what new sessions take
   std::shared_ptr<const PoolViews> views;  // of the setup's pools; null: as the configuration says
   Counts* counts = nullptr;                // the process's
+  Admission* admission = nullptr;          // the process's
   Moves* moves = nullptr;                  // likewise; null: nobody moves
   TraceWishes traces;                      // whose next sessions are to be shown
   std::vector<LogLine> logs;               // the reactor carries them out after each event

@@ -226,8 +226,8 @@ void Trace::hide(std::string_view secret) {
   if (!secret.empty()) secrets_.emplace_back(secret);
 }
 
-void Trace::entered(std::string_view state) {
-  put(Voice::Gate, "now " + std::string(state), last_);
+void Trace::remark(std::string text) {
+  put(Voice::Gate, std::move(text), last_);
 }
 
 void Trace::put(Voice voice, std::string text, Instant now) {

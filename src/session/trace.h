@@ -83,7 +83,7 @@ class Trace {
   void said(Voice voice, std::string_view bytes, Instant now);
   void note(std::string text, Instant now);
   // At the time of the last line.
-  void entered(std::string_view state);
+  void remark(std::string text);
   // Whose session it is: from now on its lines are shown if somebody wishes for them, else dropped.
   void named(std::string_view user, const TraceWishes& wishes);
   // What must not show in the mail server's words.

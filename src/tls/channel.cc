@@ -381,6 +381,26 @@ void Channel::close(Outbox& cipher_out, BlockPool& pool) {
   wolfSSL_shutdown(ssl_.get());
 }
 
+bool Channel::freeze(Packer& out) const {
+  if (!ssl_ || notes_ || failure_ != Failure::None || !export_connection(ssl_.get(), out)) return false;
+  out.put(reader_.unfinished());
+  out.put(close_said_);
+  return true;
+}
+
+Channel Channel::thaw(Unpacker& in, bool is_front) {
+  Channel channel;
+  channel.ssl_.reset(wolfSSL_new(thawing_context(is_front)));
+  if (!channel.ssl_ || !import_connection(channel.ssl_.get(), in)) return {};
+  const std::string_view unfinished = in.text();
+  channel.close_said_ = in.get<bool>();
+  if (in.failed()) return {};
+  std::span<const char> bytes(unfinished.data(), unfinished.size());
+  // A whole record would have been handed out.
+  if (channel.reader_.next(bytes) || channel.reader_.fault() != RecordReader::Fault::None) return {};
+  return channel;
+}
+
 std::string_view Channel::version() const {
   return ssl_ ? std::string_view(wolfSSL_get_version(ssl_.get())) : std::string_view();
 }

@@ -15,6 +15,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "base/outbox.h"
+#include "base/packing.h"
 #include "tls/context.h"
 #include "tls/records.h"
 #include "tls/sessions.h"
@@ -78,6 +79,14 @@ class Channel {
   // the mail server, which may take it or shake hands in full; any other is left alone. If the handshake fails then, one
   // without a session may do (see BackSessions::forget()). Null on lack of memory.
   static Channel open_back(const BackContext& context, std::string_view name, const BackSession* resume = nullptr);
+
+  // The connection as bytes, its keys among them: thaw() makes a channel of them, in this process or in another one of
+  // the same machine, and the peer notices nothing. This one stays as it is, but only one of the two may go on. Between
+  // two events only, after the handshake and while nothing is to be found out any more. False, and bytes of no use: it
+  // cannot be done (a connection that failed, a distribution's library).
+  [[nodiscard]] bool freeze(Packer& out) const;
+  // `is_front`: the half that it was. Null: these are no such bytes, or lack of memory.
+  static Channel thaw(Unpacker& in, bool is_front);
 
   explicit operator bool() const { return ssl_ != nullptr; }
 

@@ -248,6 +248,12 @@ absl::Status check_pins(const std::vector<std::string>& pins) {
 
 }  // namespace
 
+WOLFSSL_CTX* thawing_context(bool is_front) {
+  static const ContextPointer front = new_context(wolfSSLv23_server_method(), Version::Tls12);
+  static const ContextPointer back = new_context(wolfSSLv23_client_method(), Version::Tls12);
+  return (is_front ? front : back).get();
+}
+
 absl::StatusOr<std::unique_ptr<BackContext>> BackContext::load(const BackTrust& trust, Version min_version) {
   static std::atomic<uint64_t> last_id = 0;
   auto back = std::make_unique<BackContext>();

@@ -82,6 +82,9 @@ class FrontContext {
   std::optional<Expiry> trust_expiry_;
 };
 
+// For connections whose handshake is over already: it has no certificate and verifies nobody. One a side and process.
+WOLFSSL_CTX* thawing_context(bool is_front);
+
 // Which mail servers are believed, and what they are shown.
 struct BackTrust {
   static constexpr size_t pin_size = 32;

@@ -16,6 +16,17 @@ namespace postern::tls {
 
 #ifdef POSTERN_WOLFSSL_OWN
 
+namespace {
+
+// The library asks for 460 bytes at most.
+constexpr size_t export_size_max = 1024;
+
+std::string_view octets(const void* bytes, size_t size) {
+  return {static_cast<const char*>(bytes), size};
+}
+
+}  // namespace
+
 void free_handshake_state(WOLFSSL* ssl) {
   TLSX_FreeAll(ssl->extensions, ssl->heap);
   ssl->extensions = nullptr;
@@ -73,6 +84,56 @@ void free_session(WOLFSSL_SESSION* session) {
 std::string_view wanted_name(const WOLFSSL* ssl) {
   const auto& name = ssl->buffers.domainName;
   return name.buffer == nullptr ? std::string_view() : reinterpret_cast<const char*>(name.buffer);
+}
+
+// The library's export leaves out what only a KeyUpdate needs (RFC 8446, section 4.6.3): the traffic secrets, and which
+// messages have come.
+bool export_connection(WOLFSSL* ssl, Packer& out) {
+  const auto& buffers = ssl->buffers;
+  if (ssl->options.handShakeState != HANDSHAKE_DONE || buffers.inputBuffer.length != buffers.inputBuffer.idx ||
+      buffers.outputBuffer.length != 0 || buffers.clearOutputBuffer.length != 0 || ssl->keys.keyUpdateRespond != 0) {
+    return false;
+  }
+  byte bytes[export_size_max];
+  unsigned size = sizeof bytes;
+  const bool exported = wolfSSL_tls_export(ssl, bytes, &size) > 0;
+  if (exported) {
+    out.put(ssl->version.minor);
+    out.put(std::string_view(reinterpret_cast<const char*>(bytes), size));
+    out.put(octets(ssl->clientSecret, sizeof ssl->clientSecret));
+    out.put(octets(ssl->serverSecret, sizeof ssl->serverSecret));
+    out.put(octets(&ssl->msgsReceived, sizeof ssl->msgsReceived));
+    out.put(static_cast<bool>(ssl->keys.updateResponseReq));
+  }
+  wipe(bytes, sizeof bytes);
+  return exported;
+}
+
+bool import_connection(WOLFSSL* ssl, Unpacker& in) {
+  const byte version = in.get<byte>();
+  const std::string_view bytes = in.text();
+  const std::string_view client_secret = in.text(), server_secret = in.text(), received = in.text();
+  const bool awaits_update = in.get<bool>();
+  const byte side = ssl->options.side;
+  if (version != TLSv1_2_MINOR && version != TLSv1_3_MINOR) return false;
+  // The library takes no connection of another version than the object's.
+  ssl->version.minor = version;
+  ssl->options.tls1_3 = version == TLSv1_3_MINOR;
+  if (in.failed() || client_secret.size() != sizeof ssl->clientSecret ||
+      server_secret.size() != sizeof ssl->serverSecret || received.size() != sizeof ssl->msgsReceived ||
+      wolfSSL_tls_import(ssl, reinterpret_cast<const unsigned char*>(bytes.data()),
+                         static_cast<unsigned>(bytes.size())) <= 0 ||
+      ssl->options.side != side) {
+    return false;
+  }
+  memcpy(ssl->clientSecret, client_secret.data(), client_secret.size());
+  memcpy(ssl->serverSecret, server_secret.data(), server_secret.size());
+  memcpy(&ssl->msgsReceived, received.data(), received.size());
+  ssl->keys.updateResponseReq = awaits_update;
+  // What a handshake would have needed, and freed.
+  FreeHandshakeResources(ssl);
+  free_handshake_state(ssl);
+  return true;
 }
 
 void send_fatal_alert(WOLFSSL* ssl, int alert) {
@@ -196,6 +257,14 @@ void free_session(WOLFSSL_SESSION*) {}
 
 std::string_view wanted_name(const WOLFSSL*) {
   return {};
+}
+
+bool export_connection(WOLFSSL*, Packer&) {
+  return false;
+}
+
+bool import_connection(WOLFSSL*, Unpacker&) {
+  return false;
 }
 
 void send_fatal_alert(WOLFSSL*, int) {}

@@ -3,14 +3,16 @@
 //
 // All of it reaches into the structures of exactly the build that is linked in (subprojects/wolfssl checks that both
 // see the same ones). With a distribution's library these functions do nothing, and the library does as it likes: it
-// keeps more memory, copies more often, ends some handshakes without a word, resumes no sessions with mail servers and
-// cannot pin their keys.
+// keeps more memory, copies more often, ends some handshakes without a word, resumes no sessions with mail servers,
+// cannot pin their keys, and no connection goes to another process.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
+
+#include "base/packing.h"
 
 struct WOLFSSL;
 struct WOLFSSL_CTX;
@@ -45,6 +47,11 @@ WOLFSSL_SESSION* take_session(WOLFSSL* ssl, const WOLFSSL_CTX* context);
 void free_session(WOLFSSL_SESSION* session);
 // The name that the mail server was to have.
 std::string_view wanted_name(const WOLFSSL* ssl);
+
+// All of a finished connection, keys included, between two records; and the same into `ssl`, which must be new and of the
+// same side. False: it cannot be done, or these are no such bytes.
+bool export_connection(WOLFSSL* ssl, Packer& out);
+bool import_connection(WOLFSSL* ssl, Unpacker& in);
 
 // Sends a fatal alert under the keys of the moment.
 void send_fatal_alert(WOLFSSL* ssl, int alert);

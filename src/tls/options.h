@@ -26,6 +26,7 @@ struct Options {
   Duration expiry_warning = std::chrono::days(7);  // so long before a certificate runs out, the log says so once a day
   Duration ticket_rotation =
       std::chrono::hours(12);  // a new ticket key this often; the previous two still open tickets
+  std::string ticket_keys;     // a file of keys that gates share; empty: random ones, rotated
 };
 
 }  // namespace postern::tls

@@ -11,6 +11,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace postern::tls {
 
@@ -34,6 +35,10 @@ class RecordReader {
   Fault fault() const { return fault_; }
   // Bytes of an unfinished record.
   size_t held() const { return partial_ ? partial_->size() : 0; }
+  // What there is of a record that was not handed out yet; next() goes on from there, in whichever reader is given it.
+  std::string_view unfinished() const {
+    return partial_ && !handed_out_ ? std::string_view(*partial_) : std::string_view();
+  }
 
  private:
   // The record's whole size by its header, which must be there.

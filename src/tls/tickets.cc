@@ -5,7 +5,6 @@
 
 #include <algorithm>
 
-#include "base/secret.h"
 #include "tls/library.h"
 #include "tls/random.h"
 
@@ -40,8 +39,25 @@ void TicketKeys::make_newest() {
 
 void TicketKeys::rotate() {
   const std::lock_guard lock(mutex_);
+  if (shared_) return;
   std::rotate(keys_.begin(), keys_.end() - 1, keys_.end());
   make_newest();
+}
+
+void TicketKeys::share(std::span<const Secret> keys) {
+  const std::lock_guard lock(mutex_);
+  if (keys.empty() && !shared_) return;
+  shared_ = !keys.empty();
+
+  keys_ = std::vector<Key>(shared_ ? keys.size() : key_count);
+  if (!shared_) return make_newest();
+  for (size_t at = 0; at < keys.size(); ++at) {
+    const std::string_view bytes = keys[at].reveal();
+    CHECK(bytes.size() == shared_size);
+    std::copy_n(bytes.begin(), name_size, keys_[at].name.begin());
+    std::copy(bytes.begin() + name_size, bytes.end(), keys_[at].key.begin());
+    keys_[at].live = true;
+  }
 }
 
 bool TicketKeys::seal(std::span<uint8_t> ticket, std::span<uint8_t, name_size> name, std::span<uint8_t, iv_size> iv,

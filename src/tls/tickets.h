@@ -2,7 +2,8 @@
 // TicketKeys: the keys under which session tickets are sealed (RFC 5077, RFC 8446 section 4.6.1).
 //
 // One object a process, shared by all reactors and kept over a reload, so that a ticket of one reactor opens at any
-// other. The newest key seals; the previous ones still open. TLS 1.3 then brings a new ticket; in TLS 1.2 the library
+// other. Several gates may share their keys, so that a ticket of one opens at the others. The newest key seals; the
+// previous ones still open. TLS 1.3 then brings a new ticket; in TLS 1.2 the library
 // (5.5.4) loses the wish for one, so that the old ticket serves until its key is forgotten.
 #pragma once
 
@@ -11,6 +12,9 @@
 #include <memory>
 #include <mutex>
 #include <span>
+#include <vector>
+
+#include "base/secret.h"
 
 namespace postern::tls {
 
@@ -21,14 +25,19 @@ class TicketKeys {
   static constexpr size_t name_size = 16;
   static constexpr size_t iv_size = 16;
   static constexpr size_t mac_size = 32;
+  // Of a shared key: its name and the key itself, both random.
+  static constexpr size_t shared_size = name_size + 32;
 
   // Starts with one random key.
   TicketKeys();
   TicketKeys(const TicketKeys&) = delete;
   TicketKeys& operator=(const TicketKeys&) = delete;
 
-  // Makes a new key the sealing one and forgets the oldest. Any thread.
+  // Makes a new key the sealing one and forgets the oldest; nothing while the keys are shared ones. Any thread.
   void rotate();
+  // Uses these instead of all former keys, the newest first; each has shared_size bytes. With none: a key of its own
+  // again, if they were shared ones. Any thread.
+  void share(std::span<const Secret> keys);
 
   enum class Opened : uint8_t { Newest, Older, Unknown };
 
@@ -52,7 +61,8 @@ class TicketKeys {
   Opened find(std::span<const uint8_t, name_size> name, Key& found);
 
   std::mutex mutex_;
-  std::array<Key, key_count> keys_;  // newest first
+  std::vector<Key> keys_ = std::vector<Key>(key_count);  // newest first; at least one
+  bool shared_ = false;
 };
 
 }  // namespace postern::tls

@@ -86,9 +86,13 @@ void Player::check_end(const Step& step, End& end) {
 }
 
 void Player::check_text(const Step& step, const std::string& heard) {
-  if (step.words.size() != 3) fail("check WHO has|lacks \"TEXT\"");
+  const bool once = step.words.size() == 4 && step.words[3].value == "once";
+  if (step.words.size() != 3 && !once) fail("check WHO has|lacks \"TEXT\" [once]");
   const bool wanted = step.words[1].value == "has";
   const std::string& text = step.words[2].value;
+  if (once && heard.find(text) != heard.rfind(text)) {
+    fail(step.words[0].value + " has \"" + shown(text) + "\" more than once: " + shown(heard));
+  }
   if ((heard.find(text) != heard.npos) == wanted) return;
   fail(step.words[0].value + (wanted ? " lacks \"" : " has \"") + shown(text) + "\": " + shown(heard));
 }

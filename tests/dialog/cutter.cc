@@ -40,6 +40,7 @@ const char* kind_word(Kind kind) {
     case Kind::BackCuts: return "BackCuts";
     case Kind::BackBytes: return "BackBytes";
     case Kind::WireBytes: return "WireBytes";
+    case Kind::Moved: return "Moved";
   }
   return "";
 }
@@ -62,11 +63,12 @@ std::vector<std::string> Cutter::pieces(Side side, std::string_view octets) {
 std::vector<std::string> Cutter::segments(std::string_view wire, size_t chunk) const {
   if (wire.empty()) return {};
   if (kind_ == Kind::WireBytes) return in_chunks(wire, 1);
+  if (moves()) return in_chunks(wire, 11);
   return in_chunks(wire, chunk == 0 ? wire.size() : chunk);
 }
 
 size_t Cutter::gulp(size_t size) const {
-  return kind_ == Kind::WireBytes ? std::min(size, std::max<size_t>(7, size / 64)) : size;
+  return kind_ == Kind::WireBytes || moves() ? std::min(size, std::max<size_t>(7, size / 64)) : size;
 }
 
 std::vector<size_t> Cutter::places(Side side) const {

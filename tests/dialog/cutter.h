@@ -22,9 +22,10 @@ enum class Kind : uint8_t {
   BackCuts,
   BackBytes,
   WireBytes,  // records as in Whole, but all that travels, handshakes included, one byte a segment
+  Moved,      // in segments of a few bytes, between which every relay leaves for another process and comes back
 };
 inline constexpr Kind kinds[] = {Kind::Whole,    Kind::Glued,     Kind::FrontCuts, Kind::FrontBytes,
-                                 Kind::BackCuts, Kind::BackBytes, Kind::WireBytes};
+                                 Kind::BackCuts, Kind::BackBytes, Kind::WireBytes, Kind::Moved};
 const char* kind_word(Kind kind);
 
 using session::Side;
@@ -45,6 +46,7 @@ class Cutter {
   std::vector<std::string> segments(std::string_view wire, size_t chunk) const;
   // How much of `size` bytes from the gate its peer takes at once.
   size_t gulp(size_t size) const;
+  bool moves() const { return kind_ == Kind::Moved; }
 
   // After a run: where the lines of that side can be cut.
   std::vector<size_t> places(Side side) const;

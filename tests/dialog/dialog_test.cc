@@ -45,7 +45,7 @@ std::vector<Case> read_folder(const std::string& folder) {
 const std::vector<Case>& all_dialogs() {
   static const std::vector<Case> all = [] {
     std::vector<Case> cases;
-    for (const char* folder : {"imap", "pop3", "submission", "sieve", "tls", "helper", "load", "programs"}) {
+    for (const char* folder : {"imap", "pop3", "submission", "sieve", "tls", "helper", "limits", "load", "programs"}) {
       for (Case& one : read_folder(folder))
         cases.push_back(std::move(one));
     }
@@ -88,6 +88,7 @@ INSTANTIATE_TEST_SUITE_P(FrontCuts, DialogTest, testing::ValuesIn(cases_of(Kind:
 INSTANTIATE_TEST_SUITE_P(FrontBytes, DialogTest, testing::ValuesIn(cases_of(Kind::FrontBytes)), name_of);
 INSTANTIATE_TEST_SUITE_P(BackCuts, DialogTest, testing::ValuesIn(cases_of(Kind::BackCuts)), name_of);
 INSTANTIATE_TEST_SUITE_P(BackBytes, DialogTest, testing::ValuesIn(cases_of(Kind::BackBytes)), name_of);
+INSTANTIATE_TEST_SUITE_P(Moved, DialogTest, testing::ValuesIn(cases_of(Kind::Moved)), name_of);
 INSTANTIATE_TEST_SUITE_P(WireBytes, DialogTest, testing::ValuesIn(cases_of(Kind::WireBytes)), name_of);
 
 // A runner that finds nothing wrong would pass all of the above: dialogs that are wrong must fail, with the right words.

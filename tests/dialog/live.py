@@ -33,7 +33,7 @@ PIECES = (1, 2, 3, 5)
 def main():
     binary, way, names = sys.argv[1], sys.argv[2], sys.argv[3:]
     folders = ("wrong",) if way == "runner" else (
-        "imap", "pop3", "submission", "sieve", "tls", "helper", "load", "programs")
+        "imap", "pop3", "submission", "sieve", "tls", "helper", "limits", "load", "programs")
     paths = [HERE / (name + ".dialog") for name in names] or sorted(path for one in folders for path in (HERE / one).glob("*.dialog"))
     dialogs = [path for path in paths if names or is_worthwhile(path, way)]
     print(f"1..{len(dialogs)}", flush=True)

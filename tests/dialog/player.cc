@@ -429,6 +429,7 @@ bool is_worthwhile(const Dialog& dialog, Kind kind) {
       return any([](const Step& step) {
         return (step.verb == Verb::Send && !is_front(step.who)) || step.verb == Verb::HelperSays;
       });
+    case Kind::Moved:
     case Kind::WireBytes:
       return any([](const Step& step) { return step.verb == Verb::Send || step.verb == Verb::Open; });
   }

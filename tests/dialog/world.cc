@@ -122,6 +122,13 @@ const std::vector<std::string>& World::log() {
 // ---- A session's plan, carried out ---------------------------------------------------------------------------------
 
 bool World::step(Place& place) {
+  const bool moved = step_session(place);
+  // Every other time: what is launched would come back before it was delivered.
+  if (moved && cutter_.moves() && !place.over && place.session->relaying() && ++steps_ % 2 == 0) move(place);
+  return moved;
+}
+
+bool World::step_session(Place& place) {
   session::Session& session = *place.session;
   bool moved = false;
   while (std::optional<auth::Question> question = session.take_question()) {
@@ -227,6 +234,26 @@ bool World::receive(Place& place, Side side) {
   socket.end->see_fin();
   session.ended(side, now_);
   return true;
+}
+
+// To another process and back. What is in flight comes back first, and what the peer has taken of it does not.
+void World::move(Place& place) {
+  // Both blocks of an outbox become one. Once does no harm; again and again, it would undo the back-pressure.
+  for (const Side side : {Side::Front, Side::Back}) {
+    const Outbox& outbox = place.session->outbox(side);
+    if (outbox.flying() && outbox.waiting_size() != 0) return;
+  }
+  for (const Side side : {Side::Front, Side::Back}) {
+    Socket& socket = side == Side::Front ? place.front : place.back;
+    if (!std::exchange(socket.sending, false)) continue;
+    Outbox& outbox = place.session->outbox(side);
+    outbox.came_back(surroundings_.pool, outbox.flying_size() - socket.flying.size(), false);
+  }
+  Packer packer;
+  if (!place.session->freeze(packer)) throw Fault(0, "a relay cannot be moved");
+  place.session.emplace(surroundings_, packer.reveal());
+  if (!place.session->relaying()) throw Fault(0, "a relay that was moved is none any more");
+  place.back_attempt = place.session->plan().back_attempt;
 }
 
 void World::forget(Place& place) {

@@ -78,6 +78,7 @@ class World {
 
   // Each takes one step, if there is one to take.
   bool step(Place& place);
+  bool step_session(Place& place);
   bool step_back(Place& place, const session::Plan& plan);
   bool step_socket(Place& place, Side side, bool receive, bool finish);
   bool send(Place& place, Side side);
@@ -86,13 +87,15 @@ class World {
   bool serve_helper_link();
   void end_helper_link(std::string_view why);
   void forget(Place& place);
+  void move(Place& place);
   BackTemper temper_of(const Endpoint& endpoint) const;
 
   const Dialog& dialog_;
   Cutter& cutter_;
   Instant now_;
   session::Counts counts_;
-  session::Surroundings surroundings_{.counts = &counts_};
+  session::Admission admission_;
+  session::Surroundings surroundings_{.counts = &counts_, .admission = &admission_};
   auth::Options auth_;
   auth::Cache cache_;
   auth::Desk desk_;
@@ -101,6 +104,7 @@ class World {
   std::deque<std::unique_ptr<Place>> places_;
   uint64_t next_id_ = 0x5e55104000000001;
   size_t lent_peak_ = 0;
+  size_t steps_ = 0;
   bool draining_ = false;
   Instant drain_until_ = instant_never;
   std::vector<std::string> log_;

@@ -15,7 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "helper/conform/checks.h"
-#include "helper/password_input.h"
+#include "helper/passwords/password_input.h"
 
 namespace postern::helper {
 namespace {

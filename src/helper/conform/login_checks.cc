@@ -5,7 +5,7 @@
 #include <utility>
 #include <variant>
 
-#include "auth/secret_buffer.h"
+#include "base/secret_buffer.h"
 #include "helper/conform/checks.h"
 
 namespace postern::helper::conform {
@@ -104,7 +104,7 @@ constexpr Check checks[] = {
 // ---- With a user whose password is known ----
 
 // Every octet as %xx, in small letters: nothing is left to be the same by chance.
-void add_escaped(auth::SecretBuffer& line, std::string_view text) {
+void add_escaped(SecretBuffer& line, std::string_view text) {
   constexpr char digits[] = "0123456789abcdef";
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
@@ -130,7 +130,7 @@ void right_password(const Setup& setup, Finding& finding) {
 void escaped_password(const Setup& setup, Finding& finding) {
   Talk talk(setup, finding);
   if (!talk.open()) return;
-  auth::SecretBuffer line;
+  SecretBuffer line;
   line.append("op=verify&id=1&protocol=imap&mechanism=PLAIN&client=198.18.0.1%3A4711&local=192.0.2.1%3a993&user=");
   add_escaped(line, setup.user);
   line.append("&password=");

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "helper/guessing/policy.h"
 
-#include <curl/curl.h>
 #include <signal.h>
 
 #include <algorithm>
@@ -32,7 +31,7 @@ std::string write_json(const PolicyQuestion& question, const PolicyReport* repor
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-std::optional<int64_t> read_status(const std::string& text) {
+std::optional<int64_t> read_status(std::string_view text) {
   const nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
   if (!json.is_object()) return std::nullopt;
   const auto status = json.find("status");
@@ -40,77 +39,13 @@ std::optional<int64_t> read_status(const std::string& text) {
   return status->get<int64_t>();
 }
 
-size_t take_reply(char* data, size_t, size_t size, void* into) {
-  std::string& reply = *static_cast<std::string*>(into);
-  if (reply.size() + size > reply_size_max) return 0;  // another number than `size` ends the transfer
-  reply.append(data, size);
-  return size;
-}
-
 std::string url_of(const std::string& url, const char* command) {
   return url + (url.find('?') == url.npos ? "?" : "&") + "command=" + command;
 }
 
-struct FreeHandle {
-  void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
-};
-struct FreeList {
-  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
-};
-
 }  // namespace
 
-// A connection that is kept between calls.
-class PolicyServer::Line {
- public:
-  explicit Line(const GuessingOptions& options)
-      : handle_(curl_easy_init()), headers_(curl_slist_append(nullptr, "Content-Type: application/json")) {
-    if (handle_ == nullptr) return;
-    set(CURLOPT_NOSIGNAL, 1L);
-    set(CURLOPT_TIMEOUT_MS, static_cast<long>(options.policy_timeout.count()));
-    set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options.policy_timeout.count()));
-    set(CURLOPT_PROTOCOLS_STR, "http,https");
-    set(CURLOPT_PROXY, "");  // whatever the environment says
-    set(CURLOPT_FAILONERROR, 1L);
-    set(CURLOPT_HTTPHEADER, headers_.get());
-    set(CURLOPT_WRITEFUNCTION, take_reply);
-    set(CURLOPT_ERRORBUFFER, error_);
-    if (options.policy_password.empty()) return;
-    // libcurl keeps copies of its own, as long as the line lives.
-    std::string password(options.policy_password.reveal());
-    set(CURLOPT_HTTPAUTH, static_cast<long>(CURLAUTH_BASIC));
-    set(CURLOPT_USERNAME, policy_user);
-    set(CURLOPT_PASSWORD, password.c_str());
-    wipe(password);
-  }
-
-  CURLcode post(const std::string& url, const std::string& body, std::string& reply, std::string& fault) {
-    if (handle_ == nullptr) return CURLE_OUT_OF_MEMORY;
-    set(CURLOPT_URL, url.c_str());
-    set(CURLOPT_POSTFIELDSIZE, static_cast<long>(body.size()));
-    set(CURLOPT_POSTFIELDS, body.data());
-    set(CURLOPT_WRITEDATA, &reply);
-    error_[0] = '\0';
-    const CURLcode code = curl_easy_perform(handle_.get());
-    if (code != CURLE_OK) fault = error_[0] != '\0' ? error_ : curl_easy_strerror(code);
-    return code;
-  }
-
- private:
-  template <typename Value>
-  void set(CURLoption option, Value value) {
-    // What it cannot take it says again at the transfer.
-    static_cast<void>(curl_easy_setopt(handle_.get(), option, value));
-  }
-
-  const std::unique_ptr<CURL, FreeHandle> handle_;
-  const std::unique_ptr<curl_slist, FreeList> headers_;
-  char error_[CURL_ERROR_SIZE] = "";
-};
-
 PolicyServer::PolicyServer(const GuessingOptions& options, const LogSink& log) : options_(options), log_(log) {
-  static std::once_flag once;
-  std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
   // The process's signals are its main thread's.
   sigset_t all, before;
   sigfillset(&all);
@@ -162,20 +97,18 @@ void PolicyServer::send_reports() {
 
 std::optional<int64_t> PolicyServer::call(const char* command, const std::string& body, Instant now) {
   if (!absence_.worth_asking(now)) return std::nullopt;
-  std::unique_ptr<Line> line = take();
-  std::string reply, fault;
-  const CURLcode code = line->post(url_of(options_.policy_url, command), body, reply, fault);
-  give_back(std::move(line));
+  CurlBody reply{.bytes = {}, .size_max = reply_size_max};
+  const Transfer done = post(url_of(options_.policy_url, command), body, reply);
   // An answer that is none must not switch the server off for others: whoever can provoke it would be glad.
-  if (code == CURLE_HTTP_RETURNED_ERROR || code == CURLE_WRITE_ERROR) {
-    say(absence_.failed(now), command, fault);
+  if (done.code == CURLE_HTTP_RETURNED_ERROR || done.code == CURLE_WRITE_ERROR) {
+    say(absence_.failed(now), command, done.why);
     return std::nullopt;
   }
-  if (code != CURLE_OK) {
-    say(absence_.away(now), command, fault);
+  if (done.code != CURLE_OK) {
+    say(absence_.away(now), command, done.why);
     return std::nullopt;
   }
-  const std::optional<int64_t> status = read_status(reply);
+  const std::optional<int64_t> status = read_status(reply.bytes.reveal());
   if (!status) say(absence_.failed(now), command, "its answer has no status");
   if (const std::optional<uint64_t> missed = absence_.there()) {
     log_(LogLine(Severity::Notice, "policy").add("missed", *missed).say("The policy server is back."));
@@ -188,20 +121,32 @@ void PolicyServer::say(std::optional<uint64_t> failures, const char* command, co
   log_(LogLine(Severity::Warning, "policy")
            .add("command", command)
            .add("failures", *failures)
-           .say(fault + ". Logins go on without the policy server."));
+           .say(fault + (fault.ends_with('?') ? "" : ".") + " Logins go on without the policy server."));
 }
 
-std::unique_ptr<PolicyServer::Line> PolicyServer::take() {
-  const std::lock_guard guard(lock_);
-  if (idle_.empty()) return std::make_unique<Line>(options_);
-  std::unique_ptr<Line> line = std::move(idle_.back());
-  idle_.pop_back();
-  return line;
-}
-
-void PolicyServer::give_back(std::unique_ptr<Line> line) {
-  const std::lock_guard guard(lock_);
-  idle_.push_back(std::move(line));
+Transfer PolicyServer::post(const std::string& url, const std::string& body, CurlBody& reply) {
+  CurlHandle curl = pool_.take();
+  if (curl == nullptr) return {CURLE_OUT_OF_MEMORY, "no memory for a question"};
+  CurlHeaders headers;
+  headers.add("Content-Type", "application/json");
+  SecretBuffer password;
+  password.append(options_.policy_password.reveal());
+  password.append('\0');
+  set_rules_of_house(curl.get(), options_.policy_timeout);
+  set_web_place(curl.get(), {url, "", ""});
+  curl_easy_setopt(curl.get(), CURLOPT_FAILONERROR, 1L);
+  curl_easy_setopt(curl.get(), CURLOPT_HTTPHEADER, headers.list());
+  curl_easy_setopt(curl.get(), CURLOPT_POSTFIELDSIZE, static_cast<long>(body.size()));
+  curl_easy_setopt(curl.get(), CURLOPT_POSTFIELDS, body.data());
+  if (!options_.policy_password.empty()) {
+    curl_easy_setopt(curl.get(), CURLOPT_HTTPAUTH, static_cast<long>(CURLAUTH_BASIC));
+    curl_easy_setopt(curl.get(), CURLOPT_USERNAME, policy_user);
+    curl_easy_setopt(curl.get(), CURLOPT_PASSWORD, password.reveal().data());
+  }
+  collect_body(curl.get(), reply);
+  Transfer done = transfer(curl.get());
+  pool_.give_back(std::move(curl));
+  return done;
 }
 
 }  // namespace postern::helper

@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // PolicyServer: another daemon's word on logins, over HTTP as weakforced has it: "allow" before a password is looked at,
-// "report" afterwards. The only file that knows libcurl and JSON.
+// "report" afterwards.
 #pragma once
 
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
-#include <vector>
 
 #include "base/clock.h"
 #include "base/log_line.h"
+#include "helper/curl.h"
 #include "helper/guessing/absence.h"
 #include "helper/guessing/counts.h"
 #include "helper/guessing/options.h"
@@ -59,21 +58,19 @@ class PolicyServer {
     PolicyReport report;
     Instant now;
   };
-  class Line;
 
   void send_reports();
   // The number under "status"; nothing: the call has failed, and the log knows.
   std::optional<int64_t> call(const char* command, const std::string& body, Instant now);
   void say(std::optional<uint64_t> failures, const char* command, const std::string& fault);
-  std::unique_ptr<Line> take();
-  void give_back(std::unique_ptr<Line> line);
+  Transfer post(const std::string& url, const std::string& body, CurlBody& reply);
 
   const GuessingOptions& options_;
   const LogSink& log_;
   Absence absence_;
   std::mutex lock_;
   std::condition_variable more_;
-  std::vector<std::unique_ptr<Line>> idle_;  // as many as workers have asked at one time
+  CurlPool pool_;
   std::deque<Waiting> reports_;
   bool ending_ = false;
   std::thread reporter_;

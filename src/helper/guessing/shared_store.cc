@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/endpoint.h"
+#include "helper/socket_wait.h"
 
 namespace postern::helper {
 namespace {
@@ -158,15 +159,9 @@ class SharedStore::Connection {
   }
 
   bool wait(short events, Instant deadline, std::string& fault) {
-    pollfd waiting{context_->fd, events, 0};
-    while (true) {
-      const auto left = std::chrono::ceil<Duration>(deadline - Clock::now());
-      const int ready = left > Duration(0) ? poll(&waiting, 1, static_cast<int>(left.count())) : 0;
-      if (ready > 0) return true;
-      if (ready < 0 && errno == EINTR) continue;
-      fault = ready == 0 ? "it did not answer in time" : strerror(errno);
-      return false;
-    }
+    if (wait_for(context_->fd, events, deadline)) return true;
+    fault = "it did not answer in time";
+    return false;
   }
 
   bool send_all(std::string_view bytes, Instant deadline, std::string& fault) {
@@ -227,7 +222,8 @@ std::optional<Counts> SharedStore::run(const char* step, const Subject& subject,
 std::optional<Counts> SharedStore::ask(const Words& words, std::string& fault) {
   const Instant deadline = Clock::now() + options_.shared_timeout;
   while (true) {
-    std::unique_ptr<Connection> connection = take();
+    std::unique_ptr<Connection> connection = idle_.take();
+    if (connection == nullptr) connection = Connection::open(options_.shared);
     if (connection == nullptr) {
       fault = "no memory for a connection";
       return std::nullopt;
@@ -250,31 +246,14 @@ std::optional<Counts> SharedStore::ask(const Words& words, std::string& fault) {
     if (reply == nullptr) return std::nullopt;
     std::optional<Counts> counts = counts_of(*reply);
     if (counts) {
-      give_back(std::move(connection));
+      connection->used = true;
+      idle_.give_back(std::move(connection));
     } else {
       fault = reply->type == REDIS_REPLY_ERROR ? std::string(reply->str, std::min<size_t>(reply->len, 200))
                                                : "it gave an answer that is none";
     }
     return counts;
   }
-}
-
-std::unique_ptr<SharedStore::Connection> SharedStore::take() {
-  {
-    const std::lock_guard guard(lock_);
-    if (!idle_.empty()) {
-      std::unique_ptr<Connection> connection = std::move(idle_.back());
-      idle_.pop_back();
-      return connection;
-    }
-  }
-  return Connection::open(options_.shared);
-}
-
-void SharedStore::give_back(std::unique_ptr<Connection> connection) {
-  connection->used = true;
-  const std::lock_guard guard(lock_);
-  idle_.push_back(std::move(connection));
 }
 
 }  // namespace postern::helper

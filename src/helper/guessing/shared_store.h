@@ -24,6 +24,7 @@
 #include "helper/guessing/absence.h"
 #include "helper/guessing/counts.h"
 #include "helper/guessing/subject.h"
+#include "helper/idle_pool.h"
 
 namespace postern::helper {
 
@@ -51,14 +52,11 @@ class SharedStore {
 
   std::optional<Counts> run(const char* step, const Subject& subject, uint64_t digest, Instant now);
   std::optional<Counts> ask(const Words& words, std::string& fault);
-  std::unique_ptr<Connection> take();
-  void give_back(std::unique_ptr<Connection> connection);
 
   const GuessingOptions& options_;
   const LogSink& log_;
   Absence absence_;
-  std::mutex lock_;
-  std::vector<std::unique_ptr<Connection>> idle_;  // as many as workers have asked at one time
+  IdlePool<std::unique_ptr<Connection>> idle_;
 };
 
 }  // namespace postern::helper

@@ -124,6 +124,8 @@ void add_route(auth::FormWriter& writer, const postern_answer& answer) {
   for (size_t i = 0; i < answer.back_count; ++i)
     writer.add("back", view(answer.back[i]));
   add_said(writer, "pool", answer.pool);
+  add_said(writer, "moving_to", answer.moving_to);
+  add_said(writer, "moving_to_tls_name", answer.moving_to_tls_name);
   writer.add_filled("tls", word(answer.tls));
   add_said(writer, "tls_name", answer.tls_name);
   add_said(writer, "mechanism", answer.mechanism);

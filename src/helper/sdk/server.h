@@ -15,7 +15,7 @@
 #include <string>
 #include <vector>
 
-#include "auth/secret_buffer.h"
+#include "base/secret_buffer.h"
 #include "helper/sdk/question.h"
 
 namespace postern::helper_sdk {
@@ -30,7 +30,7 @@ struct Connection {
   uint32_t interest = 0;    // what epoll was told to look for
   bool read_ended = false;  // the peer sends no more, or no more is wanted from it
   // Under the lock.
-  auth::SecretBuffer output;
+  SecretBuffer output;
   uint32_t in_flight = 0;
 };
 

@@ -77,6 +77,44 @@ bool RelayFilter::between_commands() const {
   return front_ == Front::Command && front_bytes_.empty() && outstanding_ == 0 && !in_reply_line_;
 }
 
+void RelayFilter::freeze(Packer& out) const {
+  out.put(front_bytes_);
+  out.put(reply_);
+  out.put(outstanding_);
+  out.put(chunk_left_);
+  out.put(held_size_);
+  out.put(passed_);
+  out.put(std::string_view(head_, head_size_));
+  for (const auto state : {static_cast<uint8_t>(front_), static_cast<uint8_t>(awaited_), static_cast<uint8_t>(at_)})
+    out.put(state);
+  for (const bool flag : {in_reply_line_, filtering_, chunking_, chunking_said_})
+    out.put(flag);
+}
+
+bool RelayFilter::thaw(Unpacker& in) {
+  front_bytes_ = in.text();
+  reply_ = in.text();
+  outstanding_ = in.get<uint64_t>();
+  chunk_left_ = in.get<uint32_t>();
+  held_size_ = in.get<uint16_t>();
+  passed_ = in.get<uint8_t>();
+  const std::string_view head = in.text();
+  const auto front = in.get<uint8_t>(), awaited = in.get<uint8_t>(), at = in.get<uint8_t>();
+  for (bool* flag : {&in_reply_line_, &filtering_, &chunking_, &chunking_said_})
+    *flag = in.get<bool>();
+  if (in.failed() || head.size() > sizeof head_ || held_size_ > reply_.size() ||
+      front > static_cast<uint8_t>(Front::Lost) || awaited > static_cast<uint8_t>(Awaited::Helo) ||
+      at > static_cast<uint8_t>(At::BreakDot)) {
+    return false;
+  }
+  std::copy(head.begin(), head.end(), head_);
+  head_size_ = static_cast<uint8_t>(head.size());
+  front_ = static_cast<Front>(front);
+  awaited_ = static_cast<Awaited>(awaited);
+  at_ = static_cast<At>(at);
+  return true;
+}
+
 size_t RelayFilter::heap_size() const {
   return heap_of(front_bytes_) + heap_of(reply_);
 }

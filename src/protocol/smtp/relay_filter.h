@@ -34,6 +34,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/packing.h"
+
 namespace postern::smtp {
 
 class RelayFilter {
@@ -58,6 +60,10 @@ class RelayFilter {
 
   // No command and no reply is under way, so a 421 of the gate would be understood (RFC 5321, section 3.8).
   bool between_commands() const;
+  // All of it as bytes, and the same filter from them. False: these are none.
+  void freeze(Packer& out) const;
+  [[nodiscard]] bool thaw(Unpacker& in);
+
   // Memory held besides the object itself, in bytes.
   size_t heap_size() const;
 

@@ -62,6 +62,10 @@ class Checks:
         text = step.words[2].value.decode("latin-1")
         if texts[1] == "has":
             self.must(lambda: self.gate.logged(text), lambda: f'log lacks "{text}": ' + self.gate.log()[-2000:])
+            if texts[-1] == "once":
+                self.ask_status()
+                if self.gate.log().count(text) != 1:
+                    self.fail(f'log has "{text}" more than once: ' + self.gate.log()[-2000:])
             return
         self.ask_status()  # Lines from before come out before the answer.
         if self.gate.logged(text):

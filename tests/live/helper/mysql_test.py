@@ -22,17 +22,12 @@ class Mariadb(Server):
                   "--innodb-log-file-size=4M"], **self.as_user)
         self.make_certificate()
 
-    def make_certificate(self):
-        self.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                  "-days", "2", "-keyout", "key.pem", "-out", "cert.pem", "-subj", "/CN=127.0.0.1", "-addext",
-                  "subjectAltName=IP:127.0.0.1"], **self.as_user)
-
     def command(self):
         return ["/usr/sbin/mariadbd", "--no-defaults", f"--datadir={self.folder}/data", f"--socket={self.socket}",
                 f"--pid-file={self.folder}/pid", "--bind-address=127.0.0.1", f"--port={self.port}",
                 "--innodb-flush-method=nosync", "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=8M",
                 "--innodb-log-file-size=4M", "--skip-name-resolve", f"--ssl-cert={self.folder}/cert.pem",
-                f"--ssl-key={self.folder}/key.pem"]
+                f"--ssl-key={self.folder}/cert-key.pem"]
 
     def execute(self, sql, database="mail"):
         # Quotes as all databases write them.

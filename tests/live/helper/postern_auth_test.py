@@ -274,6 +274,77 @@ class Administration(PosternAuth):
         self.assertEqual(gate.ask("joe", "pw")["reason"], ["disabled"])
         self.assertEqual(gate.ask("bob", "x")["result"], ["ok"])
 
+    def test_application_passwords(self):
+        self.user("add", "joe@example.test", password="own")
+        phone = self.user("app-add", "Joe@example.test", "phone", "--allow-protocols", "imap,submission").strip()
+        self.assertRegex(phone, r"^([a-hj-km-np-z2-9]{4}-){5}[a-hj-km-np-z2-9]{4}$")
+        self.user("app-add", "joe@example.test", "office", "--allow-nets", "10.0.0.0/8", "--scheme", "bcrypt", password="typed")
+        self.assertEqual(self.user("app-add", "joe@example.test", "old", "--expires", "2020-01-01", password="ended"), "")
+        listed = ("joe@example.test\toffice\t{BLF-CRYPT}$2b$\tallow_nets=10.0.0.0/8\n"
+                  "joe@example.test\told\t{CRYPT}$y$\texpires=2020-01-01T00:00:00Z\n"
+                  "joe@example.test\tphone\t{CRYPT}$y$\tallow_protocols=imap,submission\n")
+        self.assertEqual(self.user("app-list", "joe@example.test"), listed)
+        self.assertEqual(self.user("app-list"), listed)
+        self.assertIn("application password = phone allow_protocols=imap,submission\n", self.user("show", "joe@example.test"))
+        for stored in self.folder.glob("users.db*"):
+            self.assertNotIn(phone.encode(), stored.read_bytes())
+
+        helper, gate = self.serve_and_connect()
+        gate.wait_for_invalidation("joe@example.test")
+        good = {"result": ["ok"], "pool": ["default"]}
+        self.assertEqual(gate.ask("joe@example.test", "own"), good)
+        self.assertEqual(gate.ask("joe@example.test", phone), good)
+        self.assertEqual(gate.ask("joe@example.test", phone, protocol="pop3"), {"result": ["reject"], "reason": ["not_allowed"]})
+        self.assertEqual(gate.ask("joe@example.test", "typed", client="10.1.2.3:4"), good | {"vary": ["client"]})
+        self.assertEqual(gate.ask("joe@example.test", "typed"),
+                         {"result": ["reject"], "reason": ["not_allowed"], "vary": ["client"]})
+        self.assertIn("password_label=office", helper.log())
+        for wrong in ["ended", "phone", phone.replace("-", ""), phone + "x"]:
+            self.assertEqual(gate.ask("joe@example.test", wrong), REJECT, wrong)
+        self.assertEqual(gate.ask("joe@example.test", phone, authzid="ann@example.test")["reason"], ["not_allowed"])
+        self.assertNotIn(phone, helper.log())
+
+        # What is forbidden to the user is forbidden to all of his passwords, and all of them end with him.
+        gate.invalidated.clear()
+        self.user("set", "joe@example.test", "--allow-protocols", "pop3")
+        gate.wait_for_invalidation("joe@example.test")
+        self.assertEqual(gate.ask("joe@example.test", phone)["reason"], ["not_allowed"])
+        self.user("set", "joe@example.test", "--allow-protocols", "", "--disable")
+        self.assertEqual(gate.ask("joe@example.test", phone)["reason"], ["disabled"])
+        self.user("set", "joe@example.test", "--enable")
+        gate.invalidated.clear()
+        self.user("app-del", "joe@example.test", "phone")
+        gate.wait_for_invalidation("joe@example.test")
+        self.assertEqual(gate.ask("joe@example.test", phone), REJECT)
+        self.assertEqual(gate.ask("joe@example.test", "own"), good)
+        self.user("del", "joe@example.test")
+        self.assertEqual(self.user("app-list"), "")
+
+    def test_explain_names_the_application_password(self):
+        self.user("add", "joe", password="own")
+        self.user("app-add", "joe", "Joe's phone", "--allow-protocols", "imap", password="app")
+        explain = ["explain", "joe", "-c", str(self.config), "--password-stdin"]
+        said = self.run_it(*explain, stdin="app\n").stdout
+        self.assertIn(f'sqlite:{self.database}: yes, by the password "Joe\'s phone"', said)
+        said = self.run_it(*explain, "--protocol", "pop3", stdin="app\n").stdout
+        self.assertIn('not by this protocol, by the password "Joe\'s phone"', said)
+        self.assertIn(f"sqlite:{self.database}: yes (", self.run_it(*explain, stdin="own\n").stdout)
+
+    def test_application_passwords_of_an_older_database(self):
+        """One that a postern-auth without them has made."""
+        self.user("add", "joe", password="own")
+        with sqlite3.connect(self.database) as older:
+            for column in ["moving_to", "moving_to_tls_name"]:
+                older.execute(f"ALTER TABLE users DROP COLUMN {column}")
+            older.executescript("DROP TABLE app_passwords; DROP TRIGGER user_takes_app_passwords_along;"
+                                "DROP TRIGGER user_leaves_no_app_passwords; PRAGMA user_version = 2")
+        older.close()
+        _, gate = self.serve_and_connect()
+        self.assertEqual(gate.ask("joe", "own")["result"], ["ok"])
+        self.user("app-add", "joe", "phone", password="app")
+        self.assertEqual(gate.ask("joe", "app")["result"], ["ok"])
+        self.assertEqual(gate.ask("joe", "own")["result"], ["ok"])
+
     def test_another_file_in_the_databases_place(self):
         self.user("add", "joe", password="pw")
         _, gate = self.serve_and_connect()
@@ -301,6 +372,14 @@ class Administration(PosternAuth):
                 (["user", "passwd", "joe", "-c", self.config, "--password=x"], "there is no option --password", 2),
                 (["user", "passwd", "joe", "-c", self.config, "--master-password=x"], "takes no value", 2),
                 (["user", "frob"], "usage:", 2),
+                (["user", "app-add", "joe", "-c", self.config], "usage:", 2),
+                (["user", "app-add", "ann", "phone", "-c", self.config], "there is no user ann", 1),
+                (["user", "app-add", "joe", "a\tb", "-c", self.config], "this is no label", 2),
+                (["user", "app-add", "joe", "phone", "-c", self.config, "--pool", "x"], "pool is the user's", 1),
+                (["user", "app-add", "joe", "phone", "-c", self.config, "--expires", "soon"], "is no time", 1),
+                (["user", "app-add", "joe", "phone", "-c", self.config, "--password=x"], "there is no option --password", 2),
+                (["user", "app-add", "joe", "phone", "-c", self.config, "--ask-password", "--password-stdin"], "exclude", 2),
+                (["user", "app-del", "joe", "phone", "-c", self.config], "has no password phone", 1),
                 (["user", "list", "--database", "/nowhere/users.db"], "No such file or directory", 1),
                 (["hash", "--scheme", "md5"], "none of yescrypt, gost-yescrypt, scrypt, bcrypt, sha512, sha256, argon2id, scram", 2),
                 (["hash", "--password-stdin", "--scheme", "bcrypt"], "72 bytes", 1)]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Users in PostgreSQL: a real server on a Unix socket, and postern-auth with a query."""
+"""Users in PostgreSQL: a real server on a Unix socket and, with TLS, on a loopback port, and postern-auth with a query."""
 
 import glob
 import os
@@ -17,29 +17,35 @@ class Postgresql(Server):
 
     def __init__(self):
         super().__init__()
+        self.port = sql_sources.free_port()
         binaries = max(glob.glob("/usr/lib/postgresql/*/bin"))
         self.postgres = f"{binaries}/postgres"
         self.psql = f"{binaries}/psql"
         self.run([f"{binaries}/initdb", "-D", "data", "--no-sync", "--auth=trust", "--username=admin", "--locale=C.UTF-8"],
                  **self.as_user)
-        (self.folder / "data" / "pg_hba.conf").write_text("local all admin trust\nlocal all all scram-sha-256\n")
+        (self.folder / "data" / "pg_hba.conf").write_text("local all admin trust\nlocal all all scram-sha-256\n"
+                                                         "hostssl all postern 127.0.0.1/32 scram-sha-256\n")
+        self.make_certificate()
+        self.make_certificate("stranger")
 
     def command(self):
-        return [self.postgres, "-D", str(self.folder / "data"), "-k", str(self.folder), "-c", "listen_addresses=",
-                "-c", "fsync=off", "-c", "shared_buffers=8MB", "-c", "max_connections=40", "-c", "autovacuum=off"]
+        return [self.postgres, "-D", str(self.folder / "data"), "-k", str(self.folder), "-c", "listen_addresses=127.0.0.1",
+                "-c", f"port={self.port}", "-c", "ssl=on", "-c", f"ssl_cert_file={self.folder}/cert.pem",
+                "-c", f"ssl_key_file={self.folder}/cert-key.pem", "-c", "fsync=off", "-c", "shared_buffers=8MB", "-c", "max_connections=40", "-c", "autovacuum=off"]
 
     def execute(self, sql, database="postgres"):
-        return self.run([self.psql, "-X", "-h", str(self.folder), "-U", "admin", "-d", database, "-Atqc", sql])
+        return self.run([self.psql, "-X", "-h", str(self.folder), "-p", str(self.port), "-U", "admin", "-d", database, "-Atqc", sql])
 
     def prepare_users(self):
         self.execute("CREATE ROLE postern LOGIN PASSWORD 'db-s3cret'")
         self.execute("GRANT SELECT, DELETE ON accounts TO postern")
 
-    def settings(self, folder, password="db-s3cret", more=""):
+    def settings(self, folder, password="db-s3cret", more="", where=None):
         file = folder / "password"
         file.write_text(password + "\n")
         os.chmod(file, 0o600)
-        return (f'type = "postgresql"\nconnection = "host={self.folder} dbname=postgres user=postern {more}"\n'
+        where = where or f"host={self.folder}"
+        return (f'type = "postgresql"\nconnection = "{where} port={self.port} dbname=postgres user=postern {more}"\n'
                 f'password_file = "{file}"')
 
     def connections_of(self, _):
@@ -52,7 +58,7 @@ class PostgresqlTest(sql_sources.SqlTest):
     def test_several_servers(self):
         silent = self.folder / "silent"
         silent.mkdir()
-        SilentServer(self, str(silent / ".s.PGSQL.5432"), socket.AF_UNIX)
+        SilentServer(self, str(silent / f".s.PGSQL.{self.server.port}"), socket.AF_UNIX)
         hosts = f"{silent},{self.folder}/nowhere,{self.server.folder}"
         settings = self.server.settings(self.folder).replace(f"host={self.server.folder}", f"host={hosts}")
         _, gate = self.serve(settings)
@@ -61,6 +67,47 @@ class PostgresqlTest(sql_sources.SqlTest):
         self.assertEqual(code, 1)
         self.assertIn(f"{silent}: did not answer in time", text)
         self.assertIn("nowhere", text)
+
+    def with_tls(self, host="host=127.0.0.1", mode="verify-full", authority="cert"):
+        return self.server.settings(self.folder, where=host, more=f"sslmode={mode} sslrootcert={self.server.folder}/{authority}.pem")
+
+    def test_tls(self):
+        self.assertEqual(self.check(self.with_tls())[0], 0)
+        helper, gate = self.serve(self.with_tls(), query="SELECT password FROM accounts WHERE name = %{user} AND EXISTS "
+                                                         "(SELECT 1 FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl)")
+        self.assertEqual(gate.ask("joe@example.test", SECRET)["result"], ["ok"], "the server sees TLS")
+        self.server.freeze()
+        try:
+            self.assertEqual(gate.ask("joe@example.test", SECRET), UNAVAILABLE)
+        finally:
+            self.server.thaw()
+        self.assertEqual(gate.ask("joe@example.test", SECRET)["result"], ["ok"], helper.log())
+
+    def test_tls_with_a_server_that_is_another(self):
+        """Whoever it is, it gets no password, and nobody is let in or refused by its word."""
+        for settings, said in [(self.with_tls(authority="stranger"), "certificate verify failed"),
+                               (self.with_tls("host=db.example.test hostaddr=127.0.0.1"),
+                                'does not match host name "db.example.test"'),
+                               (self.with_tls(mode="disable"), "no encryption")]:
+            code, text = self.check(settings)
+            self.assertEqual(code, 1)
+            self.assertIn(said, text)
+            self.assertNotIn("s3cret", text)
+        helper, gate = self.serve(self.with_tls(authority="stranger"))
+        self.assertEqual(gate.ask("joe@example.test", SECRET), UNAVAILABLE)
+        self.assertEqual(gate.ask("nobody@example.test", SECRET), UNAVAILABLE)
+        self.assertIn("certificate verify failed", helper.log())
+        self.assert_silent(helper)
+
+    def test_a_server_that_stops_in_the_handshake_of_tls(self):
+        silent = SilentServer(self, ("127.0.0.1", 0), greeting=b"S")
+        settings = self.with_tls("host=127.0.0.1,127.0.0.1").replace(
+            f"port={self.server.port}", f"port={silent.port},{self.server.port}")
+        helper, gate = self.serve(settings)
+        self.assertEqual(gate.ask("joe@example.test", SECRET)["result"], ["ok"], helper.log())
+        code, text = self.check(settings)
+        self.assertEqual(code, 1)
+        self.assertIn("did not answer in time", text)
 
     def test_the_server_ends_a_query_that_nobody_waits_for(self):
         _, gate = self.serve(query="SELECT password FROM accounts, pg_sleep(1000) WHERE name = %{user}")

@@ -77,6 +77,12 @@ class Server:
             self.process.wait(PATIENCE_S)
             self.process = None
 
+    def make_certificate(self, file="cert", address="127.0.0.1"):
+        """Signed by itself: file.pem, and its key in file-key.pem."""
+        self.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                  "-days", "2", "-keyout", f"{file}-key.pem", "-out", f"{file}.pem", "-subj", f"/CN={address}", "-addext",
+                  f"subjectAltName=IP:{address}"], **self.as_user)
+
     def remove(self):
         self.stop()
         shutil.rmtree(self.folder)

@@ -271,6 +271,8 @@ TEST(Wire, RefusesInvalidAnswers) {
       {"id=1&result=ok&back=[::1", "back is not an address with or without a port"},
       {"id=1&result=ok&back=127.0.1.1,127.0.1.2", "back is not an address with or without a port"},
       {"id=1&result=ok&back=127.0.1.1&pool=old", "back and pool exclude each other"},
+      {"id=1&result=ok&moving_to=mail.example.test", "moving_to is not an address with or without a port"},
+      {"id=1&result=ok&moving_to=127.0.1.1&moving_to=127.0.1.2", "a key comes twice"},
       {"id=1&result=ok&tls=yes", "tls is neither none, starttls nor implicit"},
       {"id=1&result=ok&mechanism=CRAM-MD5", "mechanism is none of LOGIN, PLAIN, XOAUTH2, OAUTHBEARER and EXTERNAL"},
       {"id=1&result=ok&proxy_protocol=yes", "proxy_protocol is neither v1 nor v2"},
@@ -307,6 +309,7 @@ TEST(Wire, PacksWithoutLoss) {
       "result=ok&user=j%2647%0A11&password=%00%FF+x&back=127.0.1.1%3A143&back=%5B%3A%3A1%5D%3A144&tls=none"
       "&tls_name=a.test&mechanism=LOGIN",
       "result=ok&master_user=m&master_password=p&pool=old&tls=starttls",
+      "result=ok&pool=old&moving_to=127.0.1.1%3A143&moving_to_tls_name=new.test&tls=starttls",
       "result=ok&back=127.0.1.1%3A993&tls=implicit&mechanism=PLAIN",
       "result=reject&reason=credentials&delay_ms=2000&code=LIMIT&text=a+b",
       "result=reject&reason=not_allowed",

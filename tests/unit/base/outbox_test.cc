@@ -162,6 +162,22 @@ TEST_F(OutboxTest, DropWaitingLeavesWhatFlies) {
   EXPECT_EQ(pool_.lent(), 0u);
 }
 
+TEST_F(OutboxTest, WhatWasNotSentWaitsAgainInFront) {
+  for (const bool more : {false, true}) {
+    for (size_t sent = 0; sent <= 6; ++sent) {
+      box_.append(pool_, "flying");
+      box_.launch();
+      if (more) box_.append(pool_, "waiting");
+      box_.came_back(pool_, sent, false);
+      EXPECT_FALSE(box_.flying());
+      const std::string rest = std::string("flying").substr(sent) + (more ? "waiting" : "");
+      EXPECT_EQ(box_.waiting_text(), rest);
+      box_.drop(pool_, false);
+      EXPECT_EQ(pool_.lent(), 0u);
+    }
+  }
+}
+
 TEST_F(OutboxTest, DropForgetsBoth) {
   box_.append(pool_, "flying");
   box_.launch();

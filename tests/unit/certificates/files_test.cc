@@ -110,6 +110,41 @@ TEST(Read, FaultsNameTheFile) {
   EXPECT_THAT(said(folder.path("pipe"), chain), HasSubstr("is no ordinary file"));
 }
 
+// The sizes of the keys, or the fault.
+std::string keys_in(const Folder& folder, const std::string& text, mode_t mode = 0640) {
+  const std::string path = folder.write("keys", text);
+  EXPECT_EQ(chmod(path.c_str(), mode), 0);
+  const auto keys = read_ticket_keys(path);
+  if (!keys.ok()) return std::string(keys.status().message());
+  std::string sizes;
+  for (const Secret& key : *keys)
+    sizes += std::to_string(key.reveal().size()) + key.reveal().front() + " ";
+  return sizes;
+}
+
+TEST(TicketKeyFile, OneKeyALine) {
+  const Folder folder;
+  const std::string a = "YWFh", b = "YmJi";  // "aaa" and "bbb"
+  const auto line = [](const std::string& three) {
+    std::string text;
+    for (int count = 0; count < 16; ++count)
+      text += three;
+    return text + "\n";
+  };
+  EXPECT_EQ(keys_in(folder, "# newest\n" + line(a) + "\n" + line(b)), "48a 48b ");
+  EXPECT_EQ(keys_in(folder, line(a), 0600), "48a ");
+  EXPECT_THAT(keys_in(folder, line(a), 0644), HasSubstr("can be read by others"));
+  EXPECT_THAT(keys_in(folder, line(a), 0660), HasSubstr("chmod 640"));
+  EXPECT_THAT(keys_in(folder, line(a) + a + "\n"), HasSubstr("keys:2: this is no key of 48 bytes in base64"));
+  EXPECT_THAT(keys_in(folder, line(a) + "!\n"), HasSubstr("keys:2: "));
+  EXPECT_THAT(keys_in(folder, "# none\n"), HasSubstr("openssl rand -base64 48"));
+  std::string many;
+  for (size_t count = 0; count <= ticket_keys_max; ++count)
+    many += line(a);
+  EXPECT_THAT(keys_in(folder, many), HasSubstr("at most"));
+  EXPECT_FALSE(read_ticket_keys(folder.path("absent")).ok());
+}
+
 TEST(Stamp, ChangesWithTheFile) {
   const Folder folder;
   const std::string file = folder.path("x");

@@ -23,6 +23,8 @@ kernel_features = "floor"
 
 [log]
 target = "syslog"
+format = "json"
+repeats_max = 9
 level = "debug"
 
 [tls]
@@ -80,6 +82,19 @@ retry_after = "3s"
 
 [limits]
 sessions = 4
+sessions_per_address = 3
+sessions_per_network = 4
+network_prefix_v4 = 16
+network_prefix_v6 = 56
+sessions_per_user = 2
+unauthenticated = 3
+unauthenticated_per_address = 1
+handshake_rate = 20
+handshake_rate_per_address = 10
+exempt = ["192.0.2.80/32"]
+memory = "5GiB"
+proxy_timeout = "2s"
+closing_timeout = "3s"
 handshake_timeout = "5s"
 login_timeout = "6s"
 idle_timeout = "30m"
@@ -105,6 +120,8 @@ TEST(Config, CarriesTheProgramAndItsTls) {
   EXPECT_EQ(config.user, "postern");
   EXPECT_EQ(config.control, "/run/p/control.sock");
   EXPECT_EQ(config.log.target, LogTarget::Syslog);
+  EXPECT_EQ(config.log.format, LogFormat::Json);
+  EXPECT_EQ(config.log.repeats_max, 9u);
   EXPECT_EQ(config.log.level, Severity::Debug);
   EXPECT_EQ(config.tls.min_version, tls::Version::Tls13);
   EXPECT_EQ(config.tls.ticket_rotation, hours(1));
@@ -170,6 +187,20 @@ TEST(Config, CarriesPools) {
 TEST(Config, CarriesLimits) {
   const session::Limits limits = load(everything).session.limits;
   EXPECT_EQ(limits.sessions, 4u);
+  EXPECT_EQ(limits.sessions_per_address, 3u);
+  EXPECT_EQ(limits.sessions_per_network, 4u);
+  EXPECT_EQ(limits.network_prefix_v4, 16u);
+  EXPECT_EQ(limits.network_prefix_v6, 56u);
+  EXPECT_EQ(limits.sessions_per_user, 2u);
+  EXPECT_EQ(limits.unauthenticated, 3u);
+  EXPECT_EQ(limits.unauthenticated_per_address, 1u);
+  EXPECT_EQ(limits.handshake_rate, 20u);
+  EXPECT_EQ(limits.handshake_rate_per_address, 10u);
+  ASSERT_EQ(limits.exempt.size(), 1u) << "what is written stands in place of the default";
+  EXPECT_TRUE(limits.exempt[0].contains(*Endpoint::parse("192.0.2.80:1")));
+  EXPECT_EQ(limits.memory, uint64_t{5} << 30);
+  EXPECT_EQ(limits.proxy_timeout, seconds(2));
+  EXPECT_EQ(limits.closing_timeout, seconds(3));
   EXPECT_EQ(limits.handshake_timeout, seconds(5));
   EXPECT_EQ(limits.login_timeout, seconds(6));
   EXPECT_EQ(limits.idle_timeout, minutes(30));
@@ -191,6 +222,8 @@ TEST(Config, DefaultsAreThoseOfTheOptions) {
   EXPECT_EQ(config.user, fresh.user);
   EXPECT_EQ(config.control, fresh.control);
   EXPECT_EQ(config.log.target, fresh.log.target);
+  EXPECT_EQ(config.log.format, fresh.log.format);
+  EXPECT_EQ(config.log.repeats_max, fresh.log.repeats_max);
   EXPECT_EQ(config.log.level, fresh.log.level);
   EXPECT_EQ(config.tls.min_version, fresh.tls.min_version);
   EXPECT_EQ(config.tls.ticket_rotation, fresh.tls.ticket_rotation);
@@ -213,6 +246,19 @@ TEST(Config, DefaultsAreThoseOfTheOptions) {
   EXPECT_EQ(loaded.login_timeout, pool.login_timeout);
   EXPECT_EQ(loaded.retry_after, pool.retry_after);
   EXPECT_EQ(config.session.limits.sessions, fresh.session.limits.sessions);
+  EXPECT_EQ(config.session.limits.sessions_per_address, fresh.session.limits.sessions_per_address);
+  EXPECT_EQ(config.session.limits.sessions_per_network, fresh.session.limits.sessions_per_network);
+  EXPECT_EQ(config.session.limits.network_prefix_v4, fresh.session.limits.network_prefix_v4);
+  EXPECT_EQ(config.session.limits.network_prefix_v6, fresh.session.limits.network_prefix_v6);
+  EXPECT_EQ(config.session.limits.sessions_per_user, fresh.session.limits.sessions_per_user);
+  EXPECT_EQ(config.session.limits.unauthenticated, fresh.session.limits.unauthenticated);
+  EXPECT_EQ(config.session.limits.unauthenticated_per_address, fresh.session.limits.unauthenticated_per_address);
+  EXPECT_EQ(config.session.limits.handshake_rate, fresh.session.limits.handshake_rate);
+  EXPECT_EQ(config.session.limits.handshake_rate_per_address, fresh.session.limits.handshake_rate_per_address);
+  EXPECT_EQ(config.session.limits.memory, fresh.session.limits.memory);
+  EXPECT_EQ(config.session.limits.proxy_timeout, fresh.session.limits.proxy_timeout);
+  EXPECT_EQ(config.session.limits.closing_timeout, fresh.session.limits.closing_timeout);
+  EXPECT_EQ(config.session.limits.exempt.size(), fresh.session.limits.exempt.size());
   EXPECT_EQ(config.session.limits.handshake_timeout, fresh.session.limits.handshake_timeout);
   EXPECT_EQ(config.session.limits.login_timeout, fresh.session.limits.login_timeout);
   EXPECT_EQ(config.session.limits.idle_timeout, fresh.session.limits.idle_timeout);

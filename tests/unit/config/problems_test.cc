@@ -23,7 +23,7 @@ TEST(Problems, NameTheNearestSetting) {
       sentences(LISTENER "[gate]\nreject_tlt = \"31m\"\n"),
       "f:6: [gate] has no setting \"reject_tlt\"; did you mean \"reject_ttl\", which belongs below [auth.cache]?\n");
   EXPECT_EQ(sentences(LISTENER "[log]\nfile = \"/x\"\n"),
-            "f:6: [log] has no setting \"file\"; it has target and level.\n");
+            "f:6: [log] has no setting \"file\"; it has target, format, repeats_max and level.\n");
   EXPECT_EQ(sentences("reactors = 4\n" LISTENER),
             "f:1: \"reactors\" stands before the first heading; it belongs below [gate].\n");
   EXPECT_EQ(sentences("x = 4\n" LISTENER),

@@ -76,13 +76,14 @@ TEST(Settings, ArePrintedForTheTerminal) {
     EXPECT_LE(line.size(), 100u) << line;
     EXPECT_FALSE(line.ends_with(' ')) << line;
   }
-  EXPECT_NE(text.find("\n"
-                      "[auth.cache]\n"
-                      "  What is remembered of the helper's answers. No password is stored.\n"
-                      "\n"
-                      "  entries            number from 0 to 100000000; default 100000\n"
-                      "                     Accepted logins that are remembered; 0 switches the cache off.\n"),
-            std::string::npos)
+  EXPECT_NE(
+      text.find("\n"
+                "[auth.cache]\n"
+                "  What is remembered of the helper's answers. No password is stored.\n"
+                "\n"
+                "  entries                      number from 0 to 100000000; default 100000\n"
+                "                               Accepted logins that are remembered; 0 switches the cache off.\n"),
+      std::string::npos)
       << text;
 }
 

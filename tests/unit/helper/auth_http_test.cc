@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "helper/auth_http.h"
+#include "helper/sources/auth_http.h"
 
 namespace postern::helper {
 namespace {

@@ -9,8 +9,8 @@
 #include <variant>
 #include <vector>
 
-#include "helper/ldap_answers.h"
 #include "helper/options.h"
+#include "helper/sources/ldap_answers.h"
 
 namespace postern::helper {
 namespace {

@@ -5,8 +5,8 @@
 #include <string>
 #include <string_view>
 
-#include "helper/dovecot_auth.h"
-#include "helper/login_source.h"
+#include "helper/sources/dovecot_auth.h"
+#include "helper/sources/login_source.h"
 
 namespace postern::helper {
 namespace {

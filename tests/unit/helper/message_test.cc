@@ -147,6 +147,8 @@ TEST(Answer, SaysEverything) {
   answer.proxy_protocol = 2;
   answer.xclient = POSTERN_YES;
   answer.sessions_max = 20;
+  answer.moving_to = postern_text("127.0.1.2");
+  answer.moving_to_tls_name = postern_text("new.test");
   answer.ttl_s = 300;
   answer.cache = POSTERN_NO;
   answer.vary = postern_text("client");
@@ -155,7 +157,8 @@ TEST(Answer, SaysEverything) {
   answer.code = postern_text("CONTACTADMIN");  // likewise
   EXPECT_EQ(built("17", answer),
             "id=17&result=ok&user=j4711&master_user=postern&master_password=a%26b%3Dc%0A&back=127.0.1.1%3A143&"
-            "back=%5B2001%3Adb8%3A%3A1%5D%3A143&tls=starttls&tls_name=mx.example.test&mechanism=PLAIN&"
+            "back=%5B2001%3Adb8%3A%3A1%5D%3A143&moving_to=127.0.1.2&moving_to_tls_name=new.test&tls=starttls&tls_name="
+            "mx.example.test&mechanism=PLAIN&"
             "proxy_protocol=v2&xclient=yes&sessions_max=20&ttl=300&cache=no&vary=client&text=welcome\n");
 }
 

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Hashes that other programs made (openssl passwd, htpasswd, doveadm pw, argon2, Python's bcrypt, perl's crypt) are
 // verified; what is weak or broken is a failure and never a mismatch.
-#include "helper/passwords.h"
+#include "helper/passwords/passwords.h"
 
 #include "absl/strings/escaping.h"
-#include "helper/scram.h"
+#include "helper/passwords/scram.h"
 
 #include <gtest/gtest.h>
 
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -160,6 +161,24 @@ TEST(Scram, OnlySoundKeysAreKeys) {
   }
   Passwords passwords({.scheme = Scheme::Bcrypt});
   EXPECT_EQ(passwords.verify("{SCRAM-SHA-256}4096,broken", "pencil").match, Match::CannotSay);
+}
+
+// Two are never the same, and every letter comes up.
+TEST(Passwords, MakesOnes) {
+  std::set<std::string> made, letters;
+  for (int i = 0; i < 200; ++i) {
+    const std::string fresh(Passwords::make_password().reveal());
+    EXPECT_EQ(fresh.size(), 29u);
+    for (size_t at = 0; at < fresh.size(); ++at) {
+      EXPECT_EQ(fresh[at] == '-', at % 5 == 4) << fresh;
+      letters.insert(fresh.substr(at, 1));
+    }
+    made.insert(fresh);
+  }
+  EXPECT_EQ(made.size(), 200u);
+  EXPECT_EQ(letters.size(), 32u);
+  for (const char* unclear : {"i", "l", "o", "0", "1"})
+    EXPECT_FALSE(letters.contains(unclear)) << unclear;
 }
 
 }  // namespace

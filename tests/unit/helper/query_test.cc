@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Queries with variables, and what rows say of users.
-#include "helper/query.h"
+#include "helper/sources/query.h"
 
 #include <gtest/gtest.h>
 
-#include "helper/columns.h"
+#include "helper/sources/columns.h"
 
 namespace postern::helper {
 namespace {

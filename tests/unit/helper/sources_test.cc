@@ -14,11 +14,11 @@
 #include <vector>
 
 #include "helper/names.h"
-#include "helper/passwd_file.h"
 #include "helper/route.h"
-#include "helper/sqlite_source.h"
-#include "helper/static_source.h"
-#include "helper/user_store.h"
+#include "helper/sources/passwd_file.h"
+#include "helper/sources/sqlite_source.h"
+#include "helper/sources/static_source.h"
+#include "helper/sources/user_store.h"
 
 namespace postern::helper {
 namespace {
@@ -120,6 +120,8 @@ TEST(Route, AttributesGoInAndOut) {
   const std::pair<const char*, const char*> good[] = {
       {"back", "127.0.1.1:143,[2001:db8::1]:993,192.0.2.7"},
       {"pool", "default"},
+      {"moving_to", "[2001:db8::2]:143"},
+      {"moving_to_tls_name", "new.example.test"},
       {"back_user", "{local}"},
       {"back_password", "x"},
       {"master_user", "boss"},
@@ -154,6 +156,8 @@ TEST(Route, AttributesGoInAndOut) {
                                     {"back", "127.0.0.1:0"},
                                     {"back", ","},
                                     {"back", "127.0.0.1:143,x"},
+                                    {"moving_to", "mx.example.test"},
+                                    {"moving_to", "127.0.0.1:143,127.0.0.2:143"},
                                     {"tls", "maybe"},
                                     {"mechanism", "CRAM-MD5"},
                                     {"proxy_protocol", "v3"},
@@ -285,6 +289,67 @@ TEST(UserStore, KeepsUsersAndTheirChanges) {
   EXPECT_TRUE(store->list()->empty());
 }
 
+AppPassword app_password(const char* label, const char* hash, const char* protocols = "") {
+  AppPassword password{"Joe", label, Secret(hash), Route()};
+  EXPECT_TRUE(set_attribute(password.limits, "allow_protocols", protocols).ok());
+  return password;
+}
+
+TEST(UserStore, KeepsApplicationPasswords) {
+  const Folder folder;
+  absl::StatusOr<UserStore> store = UserStore::open(folder / "users.db", 1000);
+  ASSERT_TRUE(store.ok()) << store.status();
+  EXPECT_TRUE(absl::IsAlreadyExists(store->add_app_password(app_password("phone", "h")))) << "nobody has it";
+  for (const char* name : {"joe", "ann"}) {
+    UserRecord record;
+    record.user = name;
+    record.hash = Secret("{PLAIN}x");
+    ASSERT_TRUE(store->add(record).ok());
+  }
+  const int64_t id = store->changed_within(100)->last_id;
+  ASSERT_TRUE(store->add_app_password(app_password("phone", "{PLAIN}p", "imap,submission")).ok());
+  EXPECT_TRUE(absl::IsAlreadyExists(store->add_app_password(app_password("PHONE", "h")))) << "one label, two spellings";
+  const std::vector<AppPassword> passwords = *store->app_passwords("JOE");
+  ASSERT_EQ(passwords.size(), 1u);
+  EXPECT_EQ(passwords[0].label, "phone");
+  EXPECT_EQ(passwords[0].hash.reveal(), "{PLAIN}p");
+  EXPECT_EQ(passwords[0].limits.allowed_protocols.size(), 2u);
+  EXPECT_TRUE(store->app_passwords("ann")->empty());
+  EXPECT_EQ(store->changed_after(id)->users, std::vector<std::string>{"joe"});
+
+  EXPECT_TRUE(*store->replace_password("joe", "{PLAIN}p", "better"));
+  EXPECT_FALSE(*store->replace_password("joe", "{PLAIN}p", "late"));
+  EXPECT_EQ((*store->app_passwords("joe"))[0].hash.reveal(), "better");
+  EXPECT_EQ((*store->find("joe"))->hash.reveal(), "{PLAIN}x");
+
+  for (size_t i = 1; i < AppPassword::count_max; ++i)
+    ASSERT_TRUE(store->add_app_password(app_password(("p" + std::to_string(i)).c_str(), "h")).ok());
+  EXPECT_TRUE(absl::IsResourceExhausted(store->add_app_password(app_password("one more", "h"))));
+  EXPECT_TRUE(*store->remove_app_password("joe", "Phone"));
+  EXPECT_FALSE(*store->remove_app_password("joe", "phone"));
+  EXPECT_TRUE(store->add_app_password(app_password("one more", "h")).ok());
+}
+
+// Whatever program renames or removes the user.
+TEST(UserStore, ApplicationPasswordsFollowTheirUser) {
+  const Folder folder;
+  absl::StatusOr<UserStore> store = UserStore::open(folder / "users.db", 1000);
+  ASSERT_TRUE(store.ok()) << store.status();
+  UserRecord joe;
+  joe.user = "joe";
+  joe.hash = Secret("{PLAIN}x");
+  ASSERT_TRUE(store->add(joe).ok());
+  ASSERT_TRUE(store->add_app_password(app_password("phone", "h")).ok());
+  absl::StatusOr<Database> other = Database::open(folder / "users.db", 1000);
+  ASSERT_TRUE(other->run("UPDATE users SET user = 'joseph' WHERE user = 'joe'").ok());
+  EXPECT_EQ(store->app_passwords("joseph")->size(), 1u);
+  EXPECT_TRUE(store->app_passwords("joe")->empty());
+  ASSERT_TRUE(other->run("UPDATE app_passwords SET allow_nets = 'nowhere'").ok());
+  EXPECT_TRUE(absl::IsDataLoss(store->app_passwords("joseph").status()));
+  ASSERT_TRUE(other->run("DELETE FROM users WHERE user = 'joseph'").ok());
+  EXPECT_TRUE(store->all_app_passwords()->empty());
+}
+
 // A better hash takes the place of the one that it was made from, and of no other.
 TEST(SqliteSource, KeepsABetterHashOfTheSamePassword) {
   const Folder folder;
@@ -358,7 +423,12 @@ TEST(UserStore, BringsAnOlderSchemaUpToDate) {
     record.hash = Secret("{PLAIN}x");
     ASSERT_TRUE(store->add(record).ok());
     absl::StatusOr<Database> database = Database::open(folder / "users.db", 100);
-    for (const char* column : {"back_by_hash", "allow_protocols", "master", "expires", "text", "code"})
+    ASSERT_TRUE(database
+                    ->run("DROP TABLE app_passwords; DROP TRIGGER user_takes_app_passwords_along;"
+                          "DROP TRIGGER user_leaves_no_app_passwords")
+                    .ok());
+    for (const char* column :
+         {"moving_to", "moving_to_tls_name", "back_by_hash", "allow_protocols", "master", "expires", "text", "code"})
       ASSERT_TRUE(database->run(("ALTER TABLE users DROP COLUMN " + std::string(column)).c_str()).ok());
     ASSERT_TRUE(database->run("PRAGMA user_version = 1").ok());
   }
@@ -369,6 +439,7 @@ TEST(UserStore, BringsAnOlderSchemaUpToDate) {
   ASSERT_TRUE(set_attribute((*record)->route, "allow_protocols", "imap").ok());
   EXPECT_TRUE(store->update(**record).value_or(false));
   EXPECT_EQ((*store->find("joe"))->route.allowed_protocols.size(), 1u);
+  EXPECT_TRUE(store->add_app_password(app_password("phone", "h")).ok());
 }
 
 }  // namespace

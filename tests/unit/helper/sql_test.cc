@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "helper/options.h"
-#include "helper/sql_source.h"
+#include "helper/sources/sql_source.h"
 
 namespace postern::helper {
 namespace {
@@ -214,6 +214,8 @@ TEST(SqlSettings, AreReadAndRefused) {
         mysql + "check = \"back\"\ndefault_scheme = \"CRYPT\"", mysql + "host = \"db\"\nport = 3307",
         mysql + "hosts = [\"db1\", \"db2:3307\", \"[2001:db8::1]\", \"[2001:db8::1]:1\"]", mysql + "socket = \"/s\"",
         mysql + "host = \"db\"\ndatabase_tls = \"none\"",
+        // Not of this machine, so TLS is asked of it unless somebody says otherwise.
+        mysql + "host = \"127.evil.example\"\ndatabase_ca = \"/ca\"",
         mysql + "host = \"db\"\ndatabase_ca = \"/ca\"\ndatabase_certificate = \"/c\"\ndatabase_key = \"/k\"",
         std::string("type = \"sqlite\"\ndatabase = \"/a.db\"")}) {
     EXPECT_EQ(problems_of(good + query), "") << good;
@@ -236,6 +238,7 @@ TEST(SqlSettings, AreReadAndRefused) {
       {mysql + "hosts = [\"db:70000\"]" + query, "which is no host"},
       {mysql + "database_key = \"/k\"" + query, "belong together"},
       {mysql + "database_ca = \"/ca\"" + query, "database_tls is \"none\""},
+      {mysql + "host = \"127.0.0.1\"\ndatabase_ca = \"/ca\"" + query, "database_tls is \"none\""},
       {mysql + "database_tls = \"verify\"" + query, "it can be \"none\", \"required\" or \"verified\""},
       {mysql + "query = \"SELECT 1 WHERE name = '%{user}'\"", "in quotes"},
       {mysql + "query = \"SELECT 1 WHERE name = %{usr}\"", "unknown variable"},

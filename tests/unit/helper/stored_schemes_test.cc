@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "helper/passwords.h"
+#include "helper/passwords/passwords.h"
 
 namespace postern::helper {
 namespace {

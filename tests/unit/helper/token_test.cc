@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "helper/jwt.h"
-#include "helper/key_ring.h"
-#include "helper/token_claims.h"
+#include "helper/sources/jwt.h"
+#include "helper/sources/key_ring.h"
+#include "helper/sources/token_claims.h"
 
 namespace postern::helper {
 namespace {

@@ -244,6 +244,45 @@ TEST(Verifier, SeveralPasswordsOfOneUser) {
   EXPECT_EQ(chain.ask("joe", "none").reason, POSTERN_REASON_CREDENTIALS);
 }
 
+// What is forbidden to the user, no password of his allows.
+TEST(Verifier, LimitsOfAPasswordAddToThoseOfItsUser) {
+  Chain chain;
+  const auto add = [&](const char* password, const char* label, std::pair<const char*, const char*> limit) {
+    chain.first->known.emplace("joe", [=] {
+      Entry entry = entry_with(password);
+      entry.label = label;
+      EXPECT_TRUE(set_attribute(entry.route, "allow_protocols", "imap,pop3").ok());
+      EXPECT_TRUE(set_attribute(entry.limits, limit.first, limit.second).ok());
+      return entry;
+    });
+  };
+  add("phone", "phone", {"allow_protocols", "imap,submission"});
+  add("printer", "printer", {"allow_protocols", "submission"});
+  add("office", "office", {"allow_nets", "10.0.0.0/8"});
+  add("old", "old", {"expires", "2020-01-01"});
+  const auto ask_by = [&](const char* password, const char* protocol, const char* client) {
+    postern_question question = chain.question("joe", password);
+    question.protocol = postern_text(protocol);
+    question.client = postern_text(client);
+    return chain.verifier->verify(question);
+  };
+  EXPECT_EQ(chain.ask("joe", "phone").label, "phone");
+  EXPECT_EQ(ask_by("phone", "imap", "192.0.2.1:1").result, POSTERN_OK);
+  EXPECT_EQ(ask_by("phone", "submission", "192.0.2.1:1").reason, POSTERN_REASON_NOT_ALLOWED);
+  EXPECT_EQ(ask_by("phone", "pop3", "192.0.2.1:1").reason, POSTERN_REASON_NOT_ALLOWED);
+  EXPECT_EQ(ask_by("printer", "submission", "192.0.2.1:1").reason, POSTERN_REASON_NOT_ALLOWED);
+  EXPECT_EQ(ask_by("printer", "imap", "192.0.2.1:1").reason, POSTERN_REASON_NOT_ALLOWED);
+  const Decision inside = ask_by("office", "imap", "10.1.2.3:1");
+  EXPECT_EQ(inside.result, POSTERN_OK);
+  EXPECT_TRUE(inside.vary_client);
+  const Decision outside = ask_by("office", "imap", "192.0.2.1:1");
+  EXPECT_EQ(outside.reason, POSTERN_REASON_NOT_ALLOWED);
+  EXPECT_TRUE(outside.vary_client);
+  EXPECT_EQ(outside.label, "office");
+  EXPECT_EQ(ask_by("old", "imap", "10.1.2.3:1").reason, POSTERN_REASON_CREDENTIALS);
+  EXPECT_EQ(chain.ask("joe", "none").label, "");
+}
+
 TEST(Verifier, TheRouteMayBeAnothersBusiness) {
   Chain chain;
   chain.first->names_pool = false;

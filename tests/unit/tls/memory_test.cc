@@ -63,7 +63,9 @@ namespace {
 class Memory : public ::testing::Test {
  protected:
   Memory() {
-    plain_front();  // made before the counting begins
+    // Made before the counting begins.
+    plain_front();
+    thawing_context(true);
     ledger = &ledger_;
   }
   ~Memory() override { ledger = nullptr; }
@@ -191,6 +193,29 @@ TEST_F(Memory, BackSessions) {
               << "\n";
     EXPECT_LT(without, with_ticket);
     EXPECT_LE(with_copy - without, 700u);
+  }
+}
+
+// A connection that came from another process holds what it held there.
+TEST_F(Memory, ThawedSessionsHoldNoMore) {
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    const PeerSettings settings{.min_version = version, .max_version = version};
+    const size_t plain = idle(settings).after_traffic;
+    Peer peer = Peer::mail_program(settings);
+    Gate gate(plain_front());
+    const size_t before = ledger_.bytes;
+    converse(peer, gate);
+    for (int i = 0; i < 3; ++i) {
+      Packer packer;
+      ASSERT_TRUE(gate.channel().freeze(packer));
+      Unpacker unpacker(packer.reveal());
+      gate.channel() = Channel::thaw(unpacker, true);
+      ASSERT_TRUE(gate.channel());
+      if (i == 1) std::cout << "a frozen session is " << packer.reveal().size() << " bytes\n";
+    }
+    exchange(peer, gate);
+    gate.pool().trim();
+    EXPECT_LE(ledger_.bytes - before, plain) << version;
   }
 }
 

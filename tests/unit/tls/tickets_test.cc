@@ -241,6 +241,34 @@ TEST(TicketKeys, SealAndOpen) {
   EXPECT_EQ(open(keys, sealed), TicketKeys::Opened::Unknown);
 }
 
+TEST(TicketKeys, GatesThatShareKeysOpenEachOthersTickets) {
+  std::vector<Secret> keys;
+  keys.emplace_back(std::string(TicketKeys::shared_size, 'n'));
+  keys.emplace_back(std::string(TicketKeys::shared_size, 'o'));
+  TicketKeys one, other;
+  one.share(keys);
+  const Sealed by_old = [&] {
+    TicketKeys former;
+    former.share(std::span(keys).last(1));
+    return seal(former);
+  }();
+  const Sealed sealed = seal(one);
+  EXPECT_EQ(open(other, sealed), TicketKeys::Opened::Unknown);
+  other.share(keys);
+  EXPECT_EQ(open(other, sealed), TicketKeys::Opened::Newest);
+  EXPECT_EQ(open(other, by_old), TicketKeys::Opened::Older);
+  // Shared keys are not the gate's to change.
+  for (int turn = 0; turn < 5; ++turn)
+    other.rotate();
+  EXPECT_EQ(open(other, sealed), TicketKeys::Opened::Newest);
+  other.share({});
+  EXPECT_EQ(open(other, sealed), TicketKeys::Opened::Unknown);
+  // Keys of its own stay when there was nothing shared before.
+  const Sealed own = seal(other);
+  other.share({});
+  EXPECT_EQ(open(other, own), TicketKeys::Opened::Newest);
+}
+
 TEST(TicketKeys, SameTicketNeverLooksTheSame) {
   TicketKeys keys;
   const Sealed one = seal(keys);

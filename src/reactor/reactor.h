@@ -49,7 +49,7 @@ struct Shared {
   std::atomic<uint32_t> sessions{0};        // for the limit on sessions
   session::Counts counts;                   // of mail servers and users with a limit
   session::Moves moves;
-  session::Admission admission;             // of mail programs
+  session::Admission admission;  // of mail programs
 };
 
 struct ReactorOptions {

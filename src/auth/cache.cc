@@ -197,6 +197,16 @@ void Cache::invalidate(std::string_view user) {
   }
 }
 
+size_t Cache::entries_of(std::string_view user) const {
+  const NameDigest name = name_digest(user);
+  size_t count = 0;
+  for (size_t i = 0; i < stripe_count_; ++i) {
+    const std::lock_guard lock(stripes_[i].mutex);
+    count += stripes_[i].accepts->count_named(name) + stripes_[i].rejects->count_named(name);
+  }
+  return count;
+}
+
 bool Cache::invalidated_since(uint64_t asked, const CacheKeys& keys) const {
   return named_since(asked, keys.names);
 }

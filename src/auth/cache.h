@@ -85,6 +85,8 @@ class Cache {
   void keep(const CacheKeys& keys, const Verdict& verdict, const Keeping& keeping, uint64_t asked, Instant now);
   // Drops the user's entries; "*" drops all.
   void invalidate(std::string_view user);
+  // Entries of the user, accepted and refused.
+  size_t entries_of(std::string_view user) const;
   // An answer to a question put at `asked` may be out of date.
   bool invalidated_since(uint64_t asked, const CacheKeys& keys) const;
 

@@ -73,6 +73,16 @@ size_t Shelf::erase_named(NameDigest name) {
   return erased;
 }
 
+size_t Shelf::count_named(NameDigest name) const {
+  const auto first = by_name_.find(name);
+  size_t count = 0;
+  for (uint32_t link = first == by_name_.end() ? none : first->second; link != none; count++)
+    link = pieces_[link / names_of_entry / piece_slots][link / names_of_entry % piece_slots]
+               .names[link % names_of_entry]
+               .next;
+  return count;
+}
+
 size_t Shelf::clear() {
   const size_t erased = size();
   pieces_.clear();

@@ -75,6 +75,8 @@ class Shelf {
   bool erase(const Digest& key);
   // Erases what has that name; returns how many.
   size_t erase_named(NameDigest name);
+  // How many have that name.
+  size_t count_named(NameDigest name) const;
   // Erases all; returns how many. Memory is given back.
   size_t clear();
   size_t size() const { return by_key_.size(); }

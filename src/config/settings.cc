@@ -134,7 +134,9 @@ constexpr Setting rows[] = {
      "Once the listening sockets are bound, go on as this user. For a start as root without systemd.",
      "stay the user who started it", "\"postern\""},
     {"gate", "control", socket_path, INTO(control),
-     "Reserved for the socket of posternctl(8). This version checks the path and opens nothing there."},
+     "The Unix socket on which posternctl(1) speaks with the gate. Its mode is 0660, its owner and group are those of "
+     "the "
+     "gate."},
     {"gate", "drain_timeout", duration(0, day), INTO(reactor.drain_timeout),
      "After SIGTERM, sessions may go on for this long before they hear a polite goodbye."},
     {"gate", "upgrade_timeout", duration(0, 7 * day), INTO(reactor.upgrade_timeout),

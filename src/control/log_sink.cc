@@ -56,6 +56,16 @@ void LogSink::start() {
   writer_ = std::thread([this] { run(); });
 }
 
+Severity LogSink::level() const {
+  const std::lock_guard lock(mutex_);
+  return options_.level;
+}
+
+void LogSink::set_level(Severity level) {
+  const std::lock_guard lock(mutex_);
+  options_.level = level;
+}
+
 void LogSink::write(const LogLine& line) {
   {
     const std::lock_guard lock(mutex_);

@@ -30,6 +30,9 @@ class LogSink {
   void set(const LogOptions& options);
   // Starts the writer. Lines before it wait.
   void start();
+  // Lines less grave than `level` are not taken. Any thread, any time.
+  void set_level(Severity level);
+  Severity level() const;
   // Any thread; never blocks on the target.
   void write(const LogLine& line);
   // Writes all that waits and ends the writer.
@@ -39,7 +42,7 @@ class LogSink {
   void run();
   void put(const LogLine& line, LogFormat format);
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable filled_;
   std::deque<LogLine> queue_;
   Flood flood_;

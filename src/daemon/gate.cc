@@ -52,12 +52,14 @@ Gate::Gate(config::Config config, std::vector<std::string> command)
     : config_(std::move(config)), command_(std::move(command)) {}
 
 Gate::~Gate() {
+  if (server_) server_->stop();
   checker_.reset();
   reactors_.clear();
   log_.stop();
 }
 
 void Gate::log(LogLine line) {
+  if (heard_ != nullptr) heard_->push_back(line.text());
   log_.write(line);
 }
 
@@ -91,10 +93,43 @@ absl::Status Gate::start() {
     listening_->inherit(std::move(inheritance->sockets));
   }
   if (absl::Status status = listening_->update(config_.session.listeners); !status.ok()) return status;
+  if (!predecessor_) open_control_door();
   if (absl::Status status = drop_privileges(); !status.ok()) return status;
   // A core file would hold every password of the moment.
   prctl(PR_SET_DUMPABLE, 0);
-  return start_reactors();
+  if (absl::Status status = start_reactors(); !status.ok()) return status;
+  // The running gate's is left to it until nothing can fail any more.
+  if (predecessor_) open_control_door();
+  start_control();
+  return absl::OkStatus();
+}
+
+// Before the privileges go, since the folder may be root's. Mail is served without it, too.
+void Gate::open_control_door() {
+  const passwd* user = config_.user.empty() ? nullptr : getpwnam(config_.user.c_str());
+  const absl::Status status = door_.open(config_.control, user == nullptr ? geteuid() : user->pw_uid,
+                                         user == nullptr ? getegid() : user->pw_gid, predecessor_.has_value());
+  if (!status.ok()) {
+    log(LogLine(Severity::Warning, "control")
+            .say(absl::StrFormat("posternctl cannot reach this gate. %s", std::string(status.message()))));
+  }
+}
+
+void Gate::start_control() {
+  if (door_.fd() < 0) return;
+  server_ = std::make_unique<control::Server>(std::move(door_));
+  control::Means means;
+  for (const auto& reactor : reactors_)
+    means.reactors.push_back(reactor.get());
+  means.shared = shared_.get();
+  means.log = &log_;
+  means.board = &board_;
+  means.main = errands_;
+  means.reload = [this] { return reload_heard(); };
+  means.certificates = [this] { return certificate_figures(); };
+  commands_ = std::make_unique<control::Commands>(std::move(means), server_->errands());
+  server_->start(
+      [this](const auth::Form& request, control::Answer answer) { commands_->handle(request, std::move(answer)); });
 }
 
 absl::Status Gate::raise_descriptor_limit() {
@@ -148,11 +183,13 @@ absl::Status Gate::start_reactors() {
   }
   checker_ = std::make_unique<health::Checker>(
       [this](const std::shared_ptr<const session::PoolViews>& views) {
+        board_.put(views);
         for (const auto& reactor : reactors_)
           reactor->post(reactor::Views{views});
       },
       [this](const LogLine& line) { log_.write(line); });
   checker_->watch(setup_);
+  board_.put(setup_);
   if (uint64_t{sessions_each_} * count < config_.session.limits.sessions) {
     log(LogLine(Severity::Warning, "limits")
             .add("sessions", uint64_t{config_.session.limits.sessions})
@@ -193,10 +230,12 @@ void Gate::run() {
   ::close(signal_fd);
 }
 
-// The signal that came within that time.
+// The signal that came within that time; what other threads have asked for is done meanwhile.
 std::optional<uint32_t> Gate::next_signal(int signal_fd, Duration wait) {
-  pollfd waiting{signal_fd, POLLIN, 0};
-  if (poll(&waiting, 1, static_cast<int>(std::clamp<int64_t>(wait.count(), 0, INT32_MAX))) != 1) return std::nullopt;
+  pollfd waiting[2] = {{signal_fd, POLLIN, 0}, {errands_->fd(), POLLIN, 0}};
+  if (poll(waiting, 2, static_cast<int>(std::clamp<int64_t>(wait.count(), 0, INT32_MAX))) <= 0) return std::nullopt;
+  if (waiting[1].revents != 0) errands_->run();
+  if (waiting[0].revents == 0) return std::nullopt;
   signalfd_siginfo info;
   if (::read(signal_fd, &info, sizeof info) != sizeof info) return std::nullopt;
   return info.ssi_signo;
@@ -263,6 +302,7 @@ void Gate::look_at_certificates() {
 
 void Gate::publish(std::shared_ptr<const session::Setup> setup) {
   setup_ = std::move(setup);
+  board_.put(setup_);
   checker_->watch(setup_);
   for (size_t number = 0; number < reactors_.size(); ++number)
     reactors_[number]->post(reactor::Reload{setup_, listening_->of(static_cast<uint32_t>(number))});
@@ -338,6 +378,33 @@ void Gate::hand_over() {
   service::tell_main_process(successor_->pid());
   for (const auto& reactor : reactors_)
     reactor->post(reactor::Drain{timeout, false});
+}
+
+control::Reloaded Gate::reload_heard() {
+  control::Reloaded reloaded;
+  if (draining_) {
+    reloaded.lines.emplace_back("the gate is going down");
+    return reloaded;
+  }
+  heard_ = &reloaded.lines;
+  reload();
+  heard_ = nullptr;
+  for (const std::string& line : reloaded.lines)
+    reloaded.done |= line.starts_with("reloaded ");
+  return reloaded;
+}
+
+control::CertificateFigures Gate::certificate_figures() const {
+  control::CertificateFigures figures;
+  figures.served = certificates_->size();
+  if (const std::optional<tls::Expiry> soonest = certificates_->soonest_expiry()) {
+    figures.soonest = soonest->not_after;
+    figures.soonest_file = soonest->file_name;
+  }
+  std::vector<certificates::Note> notes;
+  certificates_->note_expiries(time(nullptr), notes);
+  figures.running_out = notes.size();
+  return figures;
 }
 
 // Either everything of the new file takes effect, or nothing.

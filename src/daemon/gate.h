@@ -13,7 +13,11 @@
 #include "base/clock.h"
 #include "certificates/store.h"
 #include "config/config.h"
+#include "control/board.h"
+#include "control/commands.h"
+#include "control/errands.h"
 #include "control/log_sink.h"
+#include "control/server.h"
 #include "daemon/listening.h"
 #include "daemon/memory_watch.h"
 #include "daemon/succession.h"
@@ -39,6 +43,8 @@ class Gate {
  private:
   absl::Status raise_descriptor_limit();
   absl::Status drop_privileges();
+  void open_control_door();
+  void start_control();
   absl::Status start_reactors();
   void reload();
   void drain();
@@ -50,7 +56,11 @@ class Gate {
   void log(LogLine line);
   void log(const std::vector<certificates::Note>& notes);
 
-  static std::optional<uint32_t> next_signal(int signal_fd, Duration wait);
+  // For posternctl.
+  control::Reloaded reload_heard();
+  control::CertificateFigures certificate_figures() const;
+
+  std::optional<uint32_t> next_signal(int signal_fd, Duration wait);
   void on_signal(uint32_t number);
   // What is to be done from time to time: ticket keys, renewed certificates, those that run out.
   Duration until_duty(Instant now) const;
@@ -78,6 +88,12 @@ class Gate {
   Instant rotate_at_ = instant_never;
   Instant look_at_ = instant_never;
   Instant expiries_at_ = instant_never;
+  std::shared_ptr<control::Errands> errands_ = std::make_shared<control::Errands>();
+  control::Board board_;
+  control::Door door_;
+  std::unique_ptr<control::Server> server_;
+  std::unique_ptr<control::Commands> commands_;
+  std::vector<std::string>* heard_ = nullptr;  // while somebody wants to know what is logged
   MemoryWatch memory_;
   Instant memory_at_ = instant_never;
   uint32_t sessions_each_ = 0;

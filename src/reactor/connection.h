@@ -75,6 +75,23 @@ class Slab {
     }
   }
 
+  // The same for the places from `from` on, until the end of the page in which `count_max` have been handled. Returns
+  // where to go on; nothing: that was all.
+  template <typename Handle>
+  std::optional<uint32_t> for_some(uint32_t from, uint32_t count_max, Handle&& handle) {
+    uint32_t count = 0;
+    for (size_t number = from / page_size; number < pages_.size(); ++number) {
+      if (count >= count_max) return static_cast<uint32_t>(number * page_size);
+      if (!pages_[number]) continue;
+      for (std::optional<Connection>& place : pages_[number]->places) {
+        if (!place) continue;
+        handle(*place);
+        count++;
+      }
+    }
+    return std::nullopt;
+  }
+
  private:
   static constexpr uint32_t page_size = 64;
   struct Page {

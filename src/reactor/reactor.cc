@@ -54,6 +54,7 @@ Reactor::Reactor(ReactorOptions options, std::shared_ptr<const session::Setup> s
       listening_(std::move(listening)) {
   surroundings_.setup = std::move(setup);
   surroundings_.counts = &shared.counts;
+  surroundings_.moves = &shared.moves;
   surroundings_.admission = &shared.admission;
 }
 
@@ -116,6 +117,7 @@ void Reactor::run() {
   while (!draining_ || connections_.live() != 0)
     turn();
   flush_logs();
+  end_mailbox();
   // The helper's link and the armed accepts end with the ring.
   ring_.reset();
 }
@@ -312,13 +314,29 @@ void Reactor::serve_desk() {
 
 // ---- Other threads -------------------------------------------------------------------------------------------------
 
-void Reactor::post(Command command) {
+bool Reactor::post(Command command) {
   {
     const std::lock_guard lock(mailbox_mutex_);
+    if (mailbox_ended_) return false;
     mailbox_.push_back(std::move(command));
   }
   const uint64_t one = 1;
   (void)!::write(wake_fd_, &one, sizeof one);
+  return true;
+}
+
+// The last turn is over: whoever waits for an answer hears that there are no sessions.
+void Reactor::end_mailbox() {
+  std::vector<Command> commands;
+  {
+    const std::lock_guard lock(mailbox_mutex_);
+    mailbox_ended_ = true;
+    commands.swap(mailbox_);
+  }
+  for (const Command& command : commands) {
+    if (const auto* walk = std::get_if<Walk>(&command)) obey(*walk);
+    if (const auto* look = std::get_if<Look>(&command)) obey(*look);
+  }
 }
 
 void Reactor::take_commands() {
@@ -421,6 +439,39 @@ void Reactor::obey(const Report&) {
       .add("lent_bytes", uint64_t{surroundings_.pool.lent()})
       .add("cq_overflows", uint64_t{ring_->overflows()});
   surroundings_.logs.push_back(limits_line(options_.number, counters, *surroundings_.admission));
+}
+
+void Reactor::obey(const Walk& walk) {
+  std::vector<Connection*> found;
+  const std::optional<uint32_t> next =
+      connections_.for_some(walk.from, Walk::sessions_max, [&](Connection& connection) {
+        if (connection.step == Connection::Step::Alive) found.push_back(&connection);
+      });
+  for (Connection* connection : found) {
+    walk.visit(*connection->session, now_);
+    settle(*connection);
+  }
+  walk.visited(next);
+}
+
+void Reactor::obey(const Look& look) {
+  look.seen(figures());
+}
+
+void Reactor::obey(const EndTrace& end) {
+  std::erase_if(surroundings_.traces, [&](const auto& wish) { return wish->id == end.id; });
+}
+
+Figures Reactor::figures() const {
+  Figures figures;
+  figures.number = options_.number;
+  figures.sessions = connections_.live();
+  figures.counters = surroundings_.counters;
+  figures.helper = desk_.report();
+  figures.spliced_bytes = spliced_bytes_;
+  figures.lent_bytes = surroundings_.pool.lent();
+  figures.cq_overflows = ring_->overflows();
+  return figures;
 }
 
 void Reactor::flush_logs() {

@@ -48,7 +48,8 @@ struct Shared {
   std::function<void(const LogLine&)> log;  // any thread; must not block
   std::atomic<uint32_t> sessions{0};        // for the limit on sessions
   session::Counts counts;                   // of mail servers and users with a limit
-  session::Admission admission;             // of mail programs
+  session::Moves moves;
+  session::Admission admission;  // of mail programs
 };
 
 struct ReactorOptions {
@@ -68,11 +69,39 @@ struct Drain {
   bool ends_logins = true;  // sessions before their relay hear a goodbye at once; else they may log in, too
 };
 struct Report {};
+// What a reactor counts.
+struct Figures {
+  uint32_t number = 0;    // of the reactor
+  uint32_t sessions = 0;  // and connections that become one
+  session::Counters counters;
+  auth::Desk::Report helper;
+  uint64_t spliced_bytes = 0;
+  uint64_t lent_bytes = 0;
+  uint64_t cq_overflows = 0;
+};
 // What the health checks found.
 struct Views {
   std::shared_ptr<const session::PoolViews> views;
 };
-using Command = std::variant<Reload, Drain, Report, Views>;
+// The functions of these are called on the reactor's thread and must be quick.
+// Visits some sessions: so many that the turn stays short. Whoever wants all of them asks again for where it says.
+struct Walk {
+  static constexpr uint32_t sessions_max = 256;  // and those of the page in which they are reached
+  uint32_t from = 0;
+  std::function<void(session::Session& session, Instant now)> visit;  // may end the session
+  std::function<void(std::optional<uint32_t> next)> visited;          // nothing: that was all
+};
+struct Look {
+  std::function<void(const Figures& figures)> seen;
+};
+// Somebody traces a user; nothing more of the wish with that number.
+struct Trace {
+  std::shared_ptr<session::TraceWish> wish;
+};
+struct EndTrace {
+  uint64_t id = 0;
+};
+using Command = std::variant<Reload, Drain, Report, Views, Walk, Look, Trace, EndTrace>;
 
 class Reactor {
  public:
@@ -84,8 +113,8 @@ class Reactor {
 
   // Starts the thread; returns when its ring stands or says why it cannot.
   absl::Status start();
-  // Any thread.
-  void post(Command command);
+  // Any thread. False: its thread has ended, nothing will come of the command.
+  bool post(Command command);
   // Waits until the thread has ended, which a Drain brings about.
   void join();
   bool done() const { return done_.load(std::memory_order_acquire); }
@@ -148,6 +177,12 @@ class Reactor {
   void obey(const Drain& drain);
   void obey(const Report& report);
   void obey(const Views& views) { surroundings_.views = views.views; }
+  void obey(const Walk& walk);
+  void obey(const Look& look);
+  void obey(const Trace& trace) { surroundings_.traces.push_back(trace.wish); }
+  void obey(const EndTrace& end);
+  Figures figures() const;
+  void end_mailbox();
   void listen(uint32_t listening);
   void stop_listening(uint32_t listening);
   std::vector<Connection*> alive();
@@ -229,6 +264,7 @@ class Reactor {
   uint64_t wake_count_ = 0;
   std::mutex mailbox_mutex_;
   std::vector<Command> mailbox_;
+  bool mailbox_ended_ = false;
 };
 
 }  // namespace postern::reactor

@@ -27,6 +27,8 @@ auth::BackTls Session::back_tls() const {
 void Session::connected(Instant now) {
   if (!std::holds_alternative<Connecting>(state_)) return;
   std::unique_ptr<Login> login = take_login();
+  measures().back_connect.note(login->step_began, now);
+  login->step_began = now;
   deadline_ = std::min(login_deadline_, now + login->pool->options.login_timeout);
   enter(LoggingInBack{std::move(login)});
   begin_back_login(now);
@@ -93,6 +95,7 @@ void Session::begin_back_login(Instant now) {
   const auto plan = tls == auth::BackTls::StartTls ? protocol::BackTlsPlan::StartTls : protocol::BackTlsPlan::None;
   login.back = make_back(dialect_, back_login(login), identity(login), plan);
   if (tls == auth::BackTls::Implicit && !start_back_tls(now)) return;
+  trace("connected to " + back_endpoint_.text(), now);
   steer_back(now);
 }
 
@@ -156,10 +159,14 @@ void Session::take_back_login(std::span<const char> bytes, Instant now) {
   }
   protocol::Back& back = *std::get<LoggingInBack>(state_).login->back;
   if (!back_.channel) {
+    trace(Voice::ServerToGate, {bytes.data(), bytes.size()}, now);
     back.feed({bytes.data(), bytes.size()});
     return steer_back(now);
   }
-  const auto feed = [&back](std::string_view plain) { back.feed(plain); };
+  const auto feed = [&](std::string_view plain) {
+    trace(Voice::ServerToGate, plain, now);
+    back.feed(plain);
+  };
   if (back_.channel.read_all(bytes, back_.out, surroundings_.pool, feed)) back_.ended = true;
   if (back_.channel.failure() != tls::Failure::None) return back_tls_failed(now);
   steer_back(now);
@@ -182,7 +189,7 @@ void Session::steer_back(Instant now) {
   while (auto* state = std::get_if<LoggingInBack>(&state_)) {
     protocol::BackEvent event = state->login->back->next();
     if (auto* send = std::get_if<protocol::Send>(&event)) {
-      say(back_, send->bytes.reveal());
+      say(back_, send->bytes.reveal(), now);
     } else if (std::holds_alternative<protocol::TlsAgreed>(event)) {
       if (start_back_tls(now)) return;
     } else if (auto* in = std::get_if<protocol::LoggedIn>(&event)) {
@@ -227,6 +234,9 @@ bool Session::looks_where_he_moves(const protocol::Refusal& refusal, Instant now
 void Session::begin_relay(const protocol::Accepted& accepted, Instant now) {
   const std::unique_ptr<Login> login = take_login();
   surroundings_.counters.logins++;
+  measures().back_login.note(login->step_began, now);
+  measures().login.note(login->began, now);
+  measures().accepted[static_cast<size_t>(login->credentials.mechanism)]++;
   surroundings_.admission->logged_in(share_);
   if (surroundings_.health.served(back_endpoint_)) {
     log(Severity::Notice, "back-served").add("back", back_endpoint_.text());
@@ -250,20 +260,21 @@ void Session::begin_relay(const protocol::Accepted& accepted, Instant now) {
     if (dialect_ == Dialect::Submission) relaying.extras->filter.emplace(accepted.capability);
     relaying.extras->counted_user = std::exchange(login->counted_user, {});
   }
-  say(front_, login->front->accepted(accepted));
+  say(front_, login->front->accepted(accepted), now);
   // What both sides sent behind the login belongs to the other side, and comes before anything newer.
   std::string from_front = login->front->take_unread();
   std::string from_back = login->back->take_unread();
-  relaying.bytes_in = from_front.size();
-  relaying.bytes_out = from_back.size();
+  end_trace("the relay begins", now);
   enter(std::move(relaying));
+  count(Side::Front, from_front.size());
+  count(Side::Back, from_back.size());
   if (filter() != nullptr) {
     // A failure shows at the next byte.
     (void)pass_filtered(Side::Front, from_front);
     (void)pass_filtered(Side::Back, from_back);
   } else {
-    say(back_, from_front);
-    say(front_, from_back);
+    say(back_, from_front, now);
+    say(front_, from_back, now);
   }
   wipe(from_front);
   setup_.reset();

@@ -22,6 +22,7 @@ void release_one(Map& map, const Key& key) {
 
 bool Counts::take(const Endpoint& member, uint32_t max) {
   const std::lock_guard lock(mutex_);
+  if (closed_.contains(member)) return false;
   return take_one(members_, member, max);
 }
 
@@ -34,6 +35,26 @@ uint32_t Counts::of(const Endpoint& member) const {
   const std::lock_guard lock(mutex_);
   const auto found = members_.find(member);
   return found == members_.end() ? 0 : found->second;
+}
+
+bool Counts::close(const Endpoint& member) {
+  const std::lock_guard lock(mutex_);
+  return closed_.insert(member).second;
+}
+
+bool Counts::open(const Endpoint& member) {
+  const std::lock_guard lock(mutex_);
+  return closed_.erase(member) != 0;
+}
+
+bool Counts::is_closed(const Endpoint& member) const {
+  const std::lock_guard lock(mutex_);
+  return closed_.contains(member);
+}
+
+std::vector<Endpoint> Counts::closed() const {
+  const std::lock_guard lock(mutex_);
+  return {closed_.begin(), closed_.end()};
 }
 
 bool Counts::take_user(const std::string& user, uint32_t max) {

@@ -65,11 +65,12 @@ bool Session::freeze(Packer& out) const {
 
 Session::Session(Surroundings& surroundings, std::string_view bytes)
     : surroundings_(surroundings), id_(0), listener_(0), dialect_(Dialect::Imap) {
+  surroundings_.counters.states[state_.index()]++;
   Unpacker in(bytes);
   if (thaw(in) && in.whole()) return;
   surroundings_.admission->release(share_);
   release_counts();
-  state_ = Closing{Closing::Phase::Over};
+  set_state(Closing{Closing::Phase::Over});
   back_attempt_ = 0;
   deadline_ = instant_never;
 }
@@ -118,7 +119,8 @@ bool Session::thaw(Unpacker& in) {
     relaying.extras->counted_user = std::move(counted_user);
   }
   back_attempt_ = back_attempts_ = 1;
-  enter(std::move(relaying));
+  // No move from another state: it comes as it was elsewhere.
+  set_state(std::move(relaying));
   return true;
 }
 

@@ -83,7 +83,9 @@ bool Session::handshake_stepped(tls::Channel::Step step, Instant now) {
   surroundings_.counters.handshakes++;
   if (front_.channel.resumed()) surroundings_.counters.handshakes_resumed++;
   auto& handshaking = std::get<Handshaking>(state_);
-  begin_login(handshaking.after_starttls, tls_facts(handshaking));
+  surroundings_.counters.measures.handshake.note(handshaking.began, now);
+  surroundings_.counters.measures.tls_versions[front_.channel.version()]++;
+  begin_login(handshaking.after_starttls, tls_facts(handshaking), now);
   return false;
 }
 
@@ -104,6 +106,7 @@ FrontTlsFacts Session::tls_facts(Handshaking& handshaking) {
 
 void Session::handshake_failed(tls::Failure failure, Instant now) {
   surroundings_.counters.handshakes_failed++;
+  surroundings_.counters.measures.handshake_failures[tls::failure_word(failure)]++;
   LogLine& line = log(Severity::Notice, "handshake-failed");
   line.add("reason", tls::failure_word(failure));
   const tls::ClientHello& hello = std::get<Handshaking>(state_).opening->hello.hello();

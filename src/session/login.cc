@@ -57,6 +57,9 @@ constexpr Duration proof_delay = std::chrono::seconds(2);
 void Session::begin_verifying(protocol::Credentials credentials, Instant now) {
   std::unique_ptr<Login> login = take_login();
   login->credentials = std::move(credentials);
+  trace_user(*login, now);
+  if (!protocol::is_scram(login->credentials.mechanism)) login->began = now;
+  login->step_began = now;
   login->last_refusal.reset();
   note_said(*login);
   const protocol::FrontSaid& said = login->front->heard();
@@ -109,6 +112,9 @@ auth::Question Session::make_question(const Login& login) const {
 void Session::answered(auth::Verdict verdict, Instant now) {
   auto* verifying = std::get_if<Verifying>(&state_);
   if (verifying == nullptr || verifying->question) return;
+  // What the cache knew came in the same moment.
+  if (now > verifying->login->step_began) measures().helper.note(verifying->login->step_began, now);
+  if (trace_ != nullptr) trace(verdict_text(verdict), now);
   if (verifying->login->wants_keys) return take_keys(std::move(verdict), now);
   if (auto* accept = std::get_if<auth::Accept>(&verdict)) {
     enter(Connecting{take_login()});
@@ -128,9 +134,11 @@ void Session::answered(auth::Verdict verdict, Instant now) {
 
 // ---- SCRAM: first the keys, then the proof, and only then the way to the mail server -------------------------------
 
-void Session::ask_for_keys(const protocol::WantsKeys& wanted) {
+void Session::ask_for_keys(const protocol::WantsKeys& wanted, Instant now) {
   std::unique_ptr<Login> login = take_login();
+  login->began = login->step_began = now;
   login->credentials = protocol::Credentials{wanted.mechanism, wanted.user, {}, {}};
+  trace_user(*login, now);
   login->wants_keys = true;
   login->scram_route.reset();
   note_said(*login);
@@ -184,11 +192,13 @@ LogLine& Session::log_failed(std::string_view user, std::string_view mechanism, 
 void Session::note_refusal(const Login& login, const protocol::Refusal& refusal, std::string_view why) {
   const protocol::Credentials& credentials = login.credentials;
   const bool temporary = refusal.cause == protocol::RefusalCause::Unavailable;
+  measures().refused[static_cast<size_t>(credentials.mechanism)][static_cast<size_t>(refusal.cause)]++;
   LogLine& line = log_failed(credentials.user, protocol::mechanism_word(credentials.mechanism), temporary,
                              refusal_word(refusal.cause));
   if (refusal.cause == protocol::RefusalCause::Limit) surroundings_.counters.over_user_limit++;
   const std::string_view text = why.empty() ? std::string_view(refusal.text) : why;
   if (!text.empty()) line.say(text);
+  if (trace_ != nullptr) trace_->remark(absl::StrFormat("refused: %s. %s", refusal_word(refusal.cause), text));
 }
 
 // The time for the login is over while the mail program waits for its answer. It has been logged already where that is a
@@ -196,6 +206,8 @@ void Session::note_refusal(const Login& login, const protocol::Refusal& refusal,
 void Session::note_unfinished_login() {
   if (std::holds_alternative<LoggingIn>(state_) || std::holds_alternative<Delaying>(state_)) return;
   const protocol::Credentials& credentials = login()->credentials;
+  constexpr auto cause = static_cast<size_t>(protocol::RefusalCause::Unavailable);
+  measures().refused[static_cast<size_t>(credentials.mechanism)][cause]++;
   log_failed(credentials.user, protocol::mechanism_word(credentials.mechanism), true, "timeout");
 }
 
@@ -214,7 +226,7 @@ void Session::refuse(const protocol::Refusal& refusal, Instant now, std::string_
   login->route = auth::Route();
   login->credentials = protocol::Credentials();
   drop_back();
-  say(front_, login->front->rejected(refusal));
+  say(front_, login->front->rejected(refusal), now);
   enter(LoggingIn{std::move(login)});
   deadline_ = login_deadline_;
   steer_front(now);
@@ -281,6 +293,23 @@ void Session::choose_route(auth::Route route, Instant now) {
   if (login.pool == nullptr && login.route.pool.empty() && !login.route.backs.empty()) login.pool = &usual;
   if (!is_route_usable(login)) return refuse({}, now);
   if (login.credentials.user.empty()) login.credentials.user = login.route.user;
+  if (surroundings_.moves != nullptr) {
+    const std::optional<Instant> until = surroundings_.moves->held_until(login.credentials.user, now);
+    if (until) {
+      login.held = true;
+      deadline_ = std::min(login_deadline_, *until);
+      trace("the user is moving to another mail server: the login waits", now);
+      return;
+    }
+  }
+  follow_route(now);
+}
+
+// The route is known and nothing keeps the user from it.
+void Session::follow_route(Instant now) {
+  Login& login = *std::get<Connecting>(state_).login;
+  login.held = false;
+  if (surroundings_.moves != nullptr) surroundings_.moves->lead(login.credentials.user, login.route);
   const std::string& user = back_user(login);
   const bool helper_says = login.route.sessions_max != 0;
   const uint32_t sessions_max = helper_says ? login.route.sessions_max : limits().sessions_per_user;
@@ -312,6 +341,8 @@ void Session::connect_next(Instant now) {
     return refuse(refusal, now);
   }
   back_endpoint_ = login.candidates[login.candidate];
+  login.step_began = now;
+  trace_route(login, now);
   holds_member_ = true;
   back_attempt_ = ++back_attempts_;
   back_.ended = false;
@@ -333,10 +364,12 @@ void Session::member_failed(const protocol::Failed& failed, Instant now) {
 void Session::member_failed(std::string_view why, std::string_view detail, bool is_down, Instant now) {
   std::unique_ptr<Login> login = take_login();
   surroundings_.counters.back_failures++;
+  surroundings_.counters.measures.back_failures[why]++;
   const bool news = is_down && surroundings_.health.failed(back_endpoint_, login->pool->options.retry_after, now);
   LogLine& line = log(news ? Severity::Warning : Severity::Notice, "back-failed");
   line.add("back", back_endpoint_.text()).add("user", login->credentials.user).add("reason", why);
   if (!detail.empty()) line.say(detail);
+  if (trace_ != nullptr) trace(absl::StrFormat("%s failed: %s. %s", back_endpoint_.text(), why, detail), now);
   login->candidate++;
   login->offers_session = true;
   connect_anew(std::move(login), now);

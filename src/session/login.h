@@ -45,6 +45,9 @@ struct Login {
   std::unique_ptr<protocol::Back> back;
   // What the last mail server said, for the mail program, should no other one let the user in.
   std::optional<protocol::Refusal> last_refusal;
+  Instant began{};           // the credentials came
+  Instant step_began{};      // the question was put, a mail server chosen, or connected
+  bool held = false;         // the user is moving: the route waits
   std::string counted_user;  // whose limit of sessions this one is counted under; empty: none
 };
 

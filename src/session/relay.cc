@@ -13,30 +13,35 @@ constexpr Duration half_closed_timeout = std::chrono::seconds(60);
 }  // namespace
 
 void Session::relay(Side from, std::span<const char> bytes, Instant now) {
-  auto& relaying = std::get<Relaying>(state_);
   touch(now);
   if (from == Side::Front) {
-    const bool whole = pass(front_, back_, relaying.bytes_in, bytes);
+    const bool whole = pass(front_, back_, bytes);
     if (!whole) return finish(EndReason::FrontTls, now);
     if (front_.ended) relay_ended(Side::Front, now);
     return;
   }
-  const bool whole = pass(back_, front_, relaying.bytes_out, bytes);
+  const bool whole = pass(back_, front_, bytes);
   if (!whole) return finish(EndReason::BackTls, now);
   if (back_.ended) relay_ended(Side::Back, now);
 }
 
 void Session::passed(Side from, size_t size, Instant now) {
-  auto* relaying = std::get_if<Relaying>(&state_);
-  if (relaying == nullptr) return;
-  (from == Side::Front ? relaying->bytes_in : relaying->bytes_out) += size;
+  if (!relaying()) return;
+  count(from, size);
   touch(now);
 }
 
+void Session::count(Side from, size_t size) {
+  auto& relaying = std::get<Relaying>(state_);
+  const bool in = from == Side::Front;
+  (in ? relaying.bytes_in : relaying.bytes_out) += size;
+  (in ? surroundings_.counters.bytes_in : surroundings_.counters.bytes_out) += size;
+}
+
 // False when TLS broke on either side. A close_notify sets from.ended.
-bool Session::pass(Leg& from, Leg& to, uint64_t& count, std::span<const char> bytes) {
+bool Session::pass(Leg& from, Leg& to, std::span<const char> bytes) {
   if (!from.channel) {
-    count += bytes.size();
+    count(&from == &front_ ? Side::Front : Side::Back, bytes.size());
     if (filter() != nullptr)
       return pass_filtered(&from == &front_ ? Side::Front : Side::Back, {bytes.data(), bytes.size()});
     if (to.channel) return to.channel.write({bytes.data(), bytes.size()}, to.out, surroundings_.pool);
@@ -44,13 +49,13 @@ bool Session::pass(Leg& from, Leg& to, uint64_t& count, std::span<const char> by
     return true;
   }
   while (std::optional<std::span<const char>> record = from.channel.next_record(bytes)) {
-    if (!pass_record(from, to, count, *record)) return false;
+    if (!pass_record(from, to, *record)) return false;
     if (from.ended) return true;
   }
   return from.channel.failure() == tls::Failure::None;
 }
 
-bool Session::pass_record(Leg& from, Leg& to, uint64_t& count, std::span<const char> record) {
+bool Session::pass_record(Leg& from, Leg& to, std::span<const char> record) {
   BlockPool& pool = surroundings_.pool;
   tls::Channel::Read read;
   bool passed = true;
@@ -68,7 +73,7 @@ bool Session::pass_record(Leg& from, Leg& to, uint64_t& count, std::span<const c
                                    : to.channel.write(plain, to.out, pool);
     pool.give(block, false);
   }
-  count += read.size;
+  count(&from == &front_ ? Side::Front : Side::Back, read.size);
   if (read.kind == tls::Channel::Read::Kind::Closed) from.ended = true;
   return passed && read.kind != tls::Channel::Read::Kind::Failed;
 }

@@ -72,6 +72,7 @@ std::string_view end_word(EndReason reason) {
     case EndReason::IdleTimeout: return "idle-timeout";
     case EndReason::TurnedAway: return "turned-away";
     case EndReason::Drained: return "drained";
+    case EndReason::Kicked: return "kicked";
   }
   return "unknown";
 }
@@ -89,10 +90,12 @@ Session::Session(Surroundings& surroundings, uint16_t listener, const Endpoint& 
       listener_(listener),
       dialect_(setup_->options.listeners[listener].dialect) {
   surroundings_.counters.accepted++;
+  surroundings_.counters.states[state_.index()]++;
   begin(over_limit, now);
 }
 
 Session::~Session() {
+  surroundings_.counters.states[state_.index()]--;
   release_counts();
   surroundings_.admission->release(share_);
   front_.out.drop(surroundings_.pool, holds_secrets());
@@ -122,7 +125,7 @@ LogLine& Session::log(Severity severity, std::string_view event) {
 
 void Session::enter(State next) {
   CHECK(is_legal_move(state_.index(), next.index()));
-  state_ = std::move(next);
+  set_state(std::move(next));
 }
 
 // ---- The beginning -------------------------------------------------------------------------------------------------
@@ -130,7 +133,7 @@ void Session::enter(State next) {
 void Session::begin(bool over_limit, Instant now) {
   if (over_limit) return turn_away(Limit::Sessions, now);
   if (!listener().proxy_protocol) {
-    if (is_admitted(now)) begin_front({});
+    if (is_admitted(now)) begin_front({}, now);
     return;
   }
   if (!any_contains(listener().trusted, front_endpoint_)) {
@@ -175,13 +178,13 @@ void Session::turn_away(Limit limit, Instant now) {
   finish(EndReason::TurnedAway, now, words);
 }
 
-void Session::begin_front(FrontTlsFacts proxied) {
+void Session::begin_front(FrontTlsFacts proxied, Instant now) {
   if (listener().tls == FrontTls::Implicit) {
     deadline_ = began_ + limits().handshake_timeout;
-    enter(Handshaking{});
+    enter(Handshaking{.began = began_});
     return;
   }
-  begin_login(false, std::move(proxied));
+  begin_login(false, std::move(proxied), now);
 }
 
 void Session::take_proxy_header(std::span<const char>& bytes, Instant now) {
@@ -203,7 +206,7 @@ void Session::take_proxy_header(std::span<const char>& bytes, Instant now) {
     local_endpoint_ = proxied->destination;
     if (proxied->tls) facts = {proxied->sni, proxied->tls_version.empty() ? "TLS" : proxied->tls_version, {}, {}};
   }
-  if (is_admitted(now)) begin_front(std::move(facts));
+  if (is_admitted(now)) begin_front(std::move(facts), now);
 }
 
 void Session::received(Side side, std::span<const char> bytes, Instant now) {
@@ -264,12 +267,13 @@ std::string Session::learned() const {
   return pool == nullptr ? std::string() : view(*pool).learned;
 }
 
-void Session::begin_login(bool after_starttls, FrontTlsFacts tls) {
+void Session::begin_login(bool after_starttls, FrontTlsFacts tls, Instant now) {
   protocol::FrontOptions options = front_options(tls);
   options.after_starttls = after_starttls;
   auto login = std::make_unique<Login>(make_front(dialect_, std::move(options)));
   login->tls = std::move(tls);
-  say(front_, login->front->greeting());
+  begin_trace(*login, now);
+  say(front_, login->front->greeting(), now);
   enter(LoggingIn{std::move(login)});
   deadline_ = login_deadline_;
 }
@@ -303,10 +307,14 @@ std::unique_ptr<Login> Session::take_login() {
 void Session::take_front_plain(std::span<const char> bytes, Instant now) {
   protocol::Front& front = *login()->front;
   if (!front_.channel) {
+    trace(Voice::ProgramToGate, {bytes.data(), bytes.size()}, now);
     front.feed({bytes.data(), bytes.size()});
     return steer_front(now);
   }
-  const auto feed = [&front](std::string_view plain) { front.feed(plain); };
+  const auto feed = [&](std::string_view plain) {
+    trace(Voice::ProgramToGate, plain, now);
+    front.feed(plain);
+  };
   if (front_.channel.read_all(bytes, front_.out, surroundings_.pool, feed)) front_.ended = true;
   if (front_.channel.failure() != tls::Failure::None) {
     log(Severity::Notice, "tls-failed").add("reason", tls::failure_word(front_.channel.failure()));
@@ -321,19 +329,19 @@ void Session::steer_front(Instant now) {
     protocol::FrontEvent event = login()->front->next();
     if (auto* reply = std::get_if<protocol::Reply>(&event)) {
       if (reply->refused) note_refused_here(*reply->refused);
-      say(front_, reply->bytes);
+      say(front_, reply->bytes, now);
     } else if (auto* wish = std::get_if<protocol::Login>(&event)) {
       begin_verifying(std::move(wish->credentials), now);
     } else if (auto* wanted = std::get_if<protocol::WantsKeys>(&event)) {
-      ask_for_keys(*wanted);
+      ask_for_keys(*wanted, now);
     } else if (auto* start = std::get_if<protocol::StartTls>(&event)) {
       if (start->dropped != 0) {
         log(Severity::Warning, "starttls")
             .say("bytes stood behind STARTTLS and were thrown away: an injection or a broken mail program");
       }
       if (const auto limit = surroundings_.admission->shake_hands(share_, limits(), now)) return turn_away(*limit, now);
-      say(front_, start->reply);
-      enter(Handshaking{.after_starttls = true});
+      say(front_, start->reply, now);
+      enter(Handshaking{.after_starttls = true, .began = now});
       deadline_ = std::min(login_deadline_, now + limits().handshake_timeout);
     } else if (auto* goodbye = std::get_if<protocol::Goodbye>(&event)) {
       if (goodbye->refused) note_refused_here(*goodbye->refused);
@@ -354,8 +362,9 @@ void Session::steer_front(Instant now) {
   }
 }
 
-void Session::say(Leg& leg, std::string_view plain) {
+void Session::say(Leg& leg, std::string_view plain, Instant now) {
   if (plain.empty()) return;
+  trace(&leg == &front_ ? Voice::GateToProgram : Voice::GateToServer, plain, now);
   if (!leg.channel) return leg.out.append(surroundings_.pool, plain);
   // A failure shows at the next read; there is nobody to tell.
   (void)leg.channel.write(plain, leg.out, surroundings_.pool);
@@ -390,7 +399,7 @@ void Session::broke(Side side, Instant now) {
 void Session::finish(EndReason reason, Instant now, std::string_view last_words) {
   if (std::holds_alternative<Closing>(state_)) return;
   end_reason_ = reason;
-  say(front_, last_words);
+  say(front_, last_words, now);
   if (front_.channel) front_.channel.close(front_.out, surroundings_.pool);
   if (reason != EndReason::TurnedAway) log_end(now);
   release_counts();
@@ -410,7 +419,7 @@ void Session::abandon(EndReason reason, Instant now) {
     setup_.reset();
   }
   release_counts();
-  state_ = Closing{Closing::Phase::Over};
+  set_state(Closing{Closing::Phase::Over});
   back_attempt_ = 0;
   deadline_ = instant_never;
 }
@@ -460,6 +469,9 @@ void Session::due(Instant now) {
     const protocol::Refusal refusal = std::move(*delaying->refusal);
     return refuse(refusal, now);
   }
+  if (auto* connecting = std::get_if<Connecting>(&state_); connecting != nullptr && connecting->login->held) {
+    return follow_route(now);
+  }
   if (std::holds_alternative<Connecting>(state_)) return connect_failed(ConnectFailure::TimedOut, now);
   if (std::holds_alternative<LoggingInBack>(state_)) {
     return member_failed("timeout", "the mail server did not answer the login in time", true, now);
@@ -481,11 +493,11 @@ void Session::stop(Instant now) {
 void Session::log_end(Instant now) {
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now - began_).count();
   const auto* relaying = std::get_if<Relaying>(&state_);
+  surroundings_.counters.measures.ends[end_word(end_reason_)]++;
+  end_trace(end_word(end_reason_), now);
   LogLine& line =
       log(relaying == nullptr ? Severity::Debug : Severity::Info, relaying == nullptr ? "end-before-login" : "end");
   if (relaying != nullptr) {
-    surroundings_.counters.bytes_in += relaying->bytes_in;
-    surroundings_.counters.bytes_out += relaying->bytes_out;
     line.add("user", relaying->user).add("back", back_endpoint_.text()).add("in", relaying->bytes_in);
     line.add("out", relaying->bytes_out);
   }

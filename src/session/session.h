@@ -18,6 +18,7 @@
 #include "base/endpoint.h"
 #include "base/outbox.h"
 #include "base/packing.h"
+#include "session/facts.h"
 #include "session/plan.h"
 #include "session/state.h"
 #include "session/surroundings.h"
@@ -45,6 +46,7 @@ enum class EndReason : uint8_t {
   IdleTimeout,
   TurnedAway,  // at a limit; its line says which
   Drained,
+  Kicked,  // by the administrator
 };
 std::string_view end_word(EndReason reason);
 
@@ -83,6 +85,8 @@ class Session {
   void drain(Instant now);
   // The drain's time is over: a relay ends too.
   void stop(Instant now);
+  // The administrator ends it.
+  void kick(Instant now);
 
   // A relay as bytes, for a process that takes it over: all of it, unsent bytes and TLS keys too. Nothing may be in
   // flight. This session stays as it was, but only one of the two may go on. False: it is no relay, or its TLS cannot move.
@@ -108,6 +112,7 @@ class Session {
   Dialect dialect() const { return dialect_; }
   std::string_view state_name() const { return state_word(state_.index()); }
   bool relaying() const { return std::holds_alternative<Relaying>(state_); }
+  Facts facts(Instant now) const;
 
  private:
   // One side of the session: what is to be sent, and its TLS, if any.
@@ -124,6 +129,7 @@ class Session {
 
   // The one setter of the state. It checks the move.
   void enter(State next);
+  void set_state(State next);
   // Says the last words, if any, and closes. `reason` is the first one given; later ones are consequences.
   void finish(EndReason reason, Instant now, std::string_view last_words = {});
   // Closes without a word: the front is gone.
@@ -144,14 +150,14 @@ class Session {
   void turn_away(Limit limit, Instant now);
   bool takes_words() const;
   void take_proxy_header(std::span<const char>& bytes, Instant now);
-  void begin_front(FrontTlsFacts proxied);
-  void begin_login(bool after_starttls, FrontTlsFacts tls);
+  void begin_front(FrontTlsFacts proxied, Instant now);
+  void begin_login(bool after_starttls, FrontTlsFacts tls, Instant now);
   protocol::FrontOptions front_options(const FrontTlsFacts& tls) const;
   sasl::Means means(const FrontTlsFacts& tls) const;
   std::string learned() const;
   void take_front_plain(std::span<const char> bytes, Instant now);
   void steer_front(Instant now);
-  void say(Leg& leg, std::string_view plain);
+  void say(Leg& leg, std::string_view plain, Instant now);
   // As in the configuration and for the helper: "imap".
   std::string_view protocol_word() const { return dialect_word(dialect_); }
   Login* login();
@@ -161,13 +167,14 @@ class Session {
 
   // login.cc: from the credentials to the mail server that is asked.
   void begin_verifying(protocol::Credentials credentials, Instant now);
-  void ask_for_keys(const protocol::WantsKeys& wanted);
+  void ask_for_keys(const protocol::WantsKeys& wanted, Instant now);
   void take_keys(auth::Verdict verdict, Instant now);
   void take_proof(std::unique_ptr<Login> login, Instant now);
   void note_said(Login& login);
   bool is_route_usable(const Login& login);
   auth::Question make_question(const Login& login) const;
   void choose_route(auth::Route route, Instant now);
+  void follow_route(Instant now);
   // Counted and logged, when it is known, which may be before the mail program hears of it.
   void note_refusal(const Login& login, const protocol::Refusal& refusal, std::string_view why = {});
   void note_unfinished_login();
@@ -210,8 +217,10 @@ class Session {
 
   // relay.cc
   void relay(Side from, std::span<const char> bytes, Instant now);
-  bool pass(Leg& from, Leg& to, uint64_t& count, std::span<const char> bytes);
-  bool pass_record(Leg& from, Leg& to, uint64_t& count, std::span<const char> record);
+  bool pass(Leg& from, Leg& to, std::span<const char> bytes);
+  bool pass_record(Leg& from, Leg& to, std::span<const char> record);
+  void count(Side from, size_t size);
+  Measures::OfDialect& measures() { return surroundings_.counters.measures.of(dialect_); }
   bool pass_filtered(Side from, std::string_view plain);
   smtp::RelayFilter* filter();
   const smtp::RelayFilter* filter() const { return const_cast<Session*>(this)->filter(); }
@@ -220,6 +229,13 @@ class Session {
 
   void settle_closing(Instant now);
   void log_end(Instant now);
+  // tracing.cc: of a session that is traced; else nothing.
+  void begin_trace(const Login& login, Instant now);
+  void trace(Voice voice, std::string_view bytes, Instant now);
+  void trace(std::string_view note, Instant now);
+  void trace_user(const Login& login, Instant now);
+  void trace_route(const Login& login, Instant now);
+  void end_trace(std::string_view note, Instant now);
   void count(Timeout timeout) { surroundings_.counters.timeouts[static_cast<size_t>(timeout)]++; }
   LogLine& log(Severity severity, std::string_view event);
   const ListenerOptions& listener() const;
@@ -227,6 +243,7 @@ class Session {
 
   Surroundings& surroundings_;
   std::shared_ptr<const Setup> setup_;  // let go when the relay begins
+  std::unique_ptr<Trace> trace_;        // until the relay begins, while somebody traces
   State state_;
   Leg front_;
   Leg back_;

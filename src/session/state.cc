@@ -18,8 +18,7 @@ constexpr uint16_t bit(Index index) {
 
 // For each state, those that may follow it.
 constexpr uint16_t legal_moves[Index::count] = {
-    // Relay: of another process.
-    /* AwaitingProxyHeader */ bit(Hands) | bit(Login) | bit(Relay) | bit(Close),
+    /* AwaitingProxyHeader */ bit(Hands) | bit(Login) | bit(Close),
     /* Handshaking   */ bit(Login) | bit(Close),
     /* LoggingIn     */ bit(Hands) | bit(Verify) | bit(Delay) | bit(Connect) | bit(Close),
     /* Verifying     */ bit(Login) | bit(Delay) | bit(Connect) | bit(Close),

@@ -34,6 +34,7 @@ struct Handshaking {
   };
   std::unique_ptr<Opening> opening = std::make_unique<Opening>();
   bool after_starttls = false;
+  Instant began{};
   std::string end_point;  // of the certificate that was chosen, where SCRAM-SHA-256-PLUS is offered
 };
 

@@ -2,6 +2,7 @@
 // Surroundings: what a reactor lends to all of its sessions. It outlives them.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -11,8 +12,12 @@
 #include "session/admission.h"
 #include "session/back_health.h"
 #include "session/counts.h"
+#include "session/measures.h"
+#include "session/moves.h"
 #include "session/pool_view.h"
 #include "session/setup.h"
+#include "session/state.h"
+#include "session/trace.h"
 #include "tls/sessions.h"
 
 namespace postern::session {
@@ -34,8 +39,12 @@ struct Counters {
   uint64_t unavailable = 0;               // logins that ended in "not now"
   uint64_t timeouts[timeout_count] = {};  // sessions that ended by one, by Timeout
   uint64_t back_failures = 0;             // attempts at a mail server that failed
-  uint64_t bytes_in = 0;                  // plaintext from mail programs to mail servers, of ended sessions
+  uint64_t bytes_in = 0;                  // plaintext from mail programs to mail servers
   uint64_t bytes_out = 0;                 // and back
+  std::array<uint32_t, std::variant_size_v<State>> states{};  // sessions now, by the state's index
+  Measures measures;
+
+  void add(const Counters& other);  // of another reactor
 };
 
 struct Surroundings {
@@ -47,6 +56,8 @@ struct Surroundings {
   std::shared_ptr<const PoolViews> views;  // of the setup's pools; null: as the configuration says
   Counts* counts = nullptr;                // the process's
   Admission* admission = nullptr;          // the process's
+  Moves* moves = nullptr;                  // likewise; null: nobody moves
+  TraceWishes traces;                      // whose next sessions are to be shown
   std::vector<LogLine> logs;               // the reactor carries them out after each event
 };
 

@@ -36,7 +36,8 @@ TEST(LogFormat, WritesJson) {
 
 // Line ends, quotes, braces, NUL: one object on one line, with the value as it was.
 TEST(LogFormat, KeepsWhatAPeerSends) {
-  const std::string hostile("joe\n\"},{\\x41 \xc3\xa9 \0 reason=credentials", 38);
+  using std::string_literals::operator""s;
+  const std::string hostile = "joe\n\"},{\\x41 \xc3\xa9 \0 reason=credentials"s;
   const std::string text =
       json_object(LogLine(Severity::Info, "login-failed").add("user", hostile).add("tls", "none"), when);
   EXPECT_EQ(text.find('\n'), std::string::npos);

@@ -67,8 +67,8 @@ void Reactor::named(Connection& connection, const ring::Completion& completion) 
 void Reactor::begin_session(Connection& connection, const Endpoint& peer) {
   const ListeningSocket& socket = listening_[connection.listener];
   connection.front.open = true;
-  // The listener went while this connection came.
-  if (socket.fd < 0) return begin_closing(connection);
+  // The listener went while this connection came. Where another process listens on, the mail program must not notice.
+  if (socket.fd < 0 && !serves_last_comers_) return begin_closing(connection);
   const uint32_t limit = surroundings_.setup->options.limits.sessions;
   const bool over_limit = shared_.sessions.fetch_add(1, std::memory_order_relaxed) >= limit;
   connection.step = Connection::Step::Alive;

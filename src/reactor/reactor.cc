@@ -34,6 +34,8 @@ constexpr uint32_t waiting_accepts_max = 16;
 // milliseconds, but soon enough for a machine that others share. A few that come and go are no reason.
 constexpr uint32_t trim_sessions_min = 64;
 constexpr Duration trim_delay = std::chrono::seconds(1);
+// An accept that is being cancelled may still bring a connection.
+constexpr Duration last_accepts = std::chrono::milliseconds(100);
 // After a failure that is the machine's (no memory, no descriptors).
 constexpr Duration accept_pause = std::chrono::milliseconds(100);
 
@@ -114,7 +116,7 @@ void Reactor::run() {
   for (uint32_t i = 0; i < listening_.size(); ++i)
     listen(i);
   serve_desk();
-  while (!draining_ || connections_.live() != 0)
+  while (!draining_ || connections_.live() != 0 || now_ < stay_until_)
     turn();
   flush_logs();
   end_mailbox();
@@ -156,6 +158,7 @@ void Reactor::trim_memory() {
 
 Instant Reactor::next_deadline() const {
   Instant due = std::min({wheel_.next(), accept_again_, drain_until_, trim_at_});
+  if (now_ < stay_until_) due = std::min(due, stay_until_);
   if (helper_) due = std::min(due, desk_.next_deadline());
   return due;
 }
@@ -396,6 +399,8 @@ void Reactor::obey(const Drain& drain) {
   }
   draining_ = true;
   drain_until_ = now_ + drain.timeout;
+  serves_last_comers_ = !drain.ends_logins;
+  stay_until_ = now_ + last_accepts;
   for (uint32_t i = 0; i < listening_.size(); ++i) {
     if (listening_[i].fd >= 0) stop_listening(i);
   }

@@ -255,7 +255,9 @@ class Reactor {
   uint32_t live_peak_ = 0;  // sessions, since memory was last given back
   Instant trim_at_ = instant_never;
   bool draining_ = false;
+  bool serves_last_comers_ = false;  // connections that were accepted as the drain began
   Instant drain_until_ = instant_never;
+  Instant stay_until_ = instant_never;  // once draining: what was accepted meanwhile is known by then
 
   std::thread thread_;
   std::promise<absl::Status> started_;

@@ -90,8 +90,7 @@ void TicketKeys::unpack(std::string_view bytes) {
   }
   if (!unpacker.whole() || !keys.front().live) return;
   const std::lock_guard lock(mutex_);
-  keys_ = std::move(keys);
-  shared_ = false;
+  if (!shared_) keys_ = std::move(keys);
 }
 
 bool TicketKeys::seal(std::span<uint8_t> ticket, std::span<uint8_t, name_size> name, std::span<uint8_t, iv_size> iv,

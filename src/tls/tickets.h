@@ -42,7 +42,7 @@ class TicketKeys {
 
   // The keys as bytes, for the process that takes this one's place; empty: they are shared ones, which it reads itself.
   Secret pack() const;
-  // Uses these; nothing changes when they are none.
+  // Uses these; nothing changes when they are none, or while the keys are shared ones.
   void unpack(std::string_view bytes);
 
   enum class Opened : uint8_t { Newest, Older, Unknown };

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A new process takes the place of the running gate: nobody is refused, nobody is hung up on, and one that cannot start changes nothing."""
 
+import json
 import os
 import pathlib
 import re
@@ -25,7 +26,10 @@ def is_alive(process):
 
 class Upgrade(World):
     each_its_own = True
-    gate_settings = 'upgrade_timeout = "1h"'
+
+    @property
+    def gate_settings(self):
+        return f'upgrade_timeout = "1h"\ncontrol = "{self.folder}/control.sock"'
 
     def setUp(self):
         super().setUp()
@@ -54,9 +58,18 @@ class Upgrade(World):
         mail.login(CARL, PASSWORDS[CARL])
         return mail
 
+    def sessions_by_control(self):
+        """How many the process that has the control socket knows of."""
+        with world.socket.socket(world.socket.AF_UNIX) as sock:
+            sock.connect(str(self.folder / "control.sock"))
+            sock.sendall(b"op=status\n")
+            return json.loads(sock.makefile("rb").readline())["sessions"]
+
     def test_sessions_stay_and_new_ones_come_to_the_new_process(self):
         old = self.log_in()
+        self.assertEqual(self.sessions_by_control(), 1)
         new = self.upgrade(self.gate.process.pid)
+        self.assertEqual(self.sessions_by_control(), 0)
         for _ in range(20):
             mail = self.log_in()
             self.assertEqual(mail.noop()[0], "OK")
@@ -66,6 +79,7 @@ class Upgrade(World):
         # The last one of the old process goes, and the process with him.
         old.logout()
         wait_until(lambda: not self.gate.is_alive(), "for the old gate's end")
+        self.assertEqual(self.sessions_by_control(), 0)  # it left the new one's socket alone
         newest = self.upgrade(new)
         wait_until(lambda: not is_alive(new), "for its end, too")
         self.log_in().logout()

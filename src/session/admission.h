@@ -90,7 +90,7 @@ class Admission {
     uint32_t unauthenticated = 0;
   };
   // A share of the addresses with a lock of its own, so that reactors seldom meet.
-  struct alignas(64) Stripe {
+  struct Stripe {
     mutable std::mutex mutex;
     absl::flat_hash_map<uint64_t, Tally> addresses;
     absl::flat_hash_map<uint64_t, uint32_t> networks;

@@ -217,7 +217,8 @@ TEST(Problems, AreAllSaid) {
   EXPECT_EQ(
       sentences(LISTENER "[gate]\nreactors = -1\nhost = \"x\"\n[auth]\ntimeout = 5\nmode = \"x\"\n"),
       "f:6: reactors in [gate] is -1; it can be from 0 to 1024.\n"
-      "f:7: [gate] has no setting \"host\"; it has reactors, hostname, user, control, drain_timeout and "
+      "f:7: [gate] has no setting \"host\"; it has reactors, hostname, user, control, drain_timeout, "
+      "upgrade_timeout and "
       "kernel_features.\n"
       "f:9: timeout in [auth] must be a duration in quotes; found the number 5. Write, for example: timeout = \"5s\"\n"
       "f:10: mode in [auth] is \"x\"; it can be \"helper\" or \"back\".\n");

@@ -52,10 +52,10 @@ TEST(Syntax, TakesBytesBeyondAscii) {
   EXPECT_EQ(sentences(result), "");
   ASSERT_TRUE(result.config.has_value());
   EXPECT_EQ(result.config->auth.helper, "/\xc3\xa9\xff\xc3\xa9");
-  EXPECT_EQ(
-      sentences(listener + "[gate]\n\"us\xc3\xa9rs\" = \"x\"\n"),
-      "f:6: [gate] has no setting \"us\\xc3\\xa9rs\"; it has reactors, hostname, user, control, drain_timeout and "
-      "kernel_features.\n");
+  EXPECT_EQ(sentences(listener + "[gate]\n\"us\xc3\xa9rs\" = \"x\"\n"),
+            "f:6: [gate] has no setting \"us\\xc3\\xa9rs\"; it has reactors, hostname, user, control, drain_timeout, "
+            "upgrade_timeout and "
+            "kernel_features.\n");
 }
 
 TEST(Syntax, KnowsWhatStandsTwice) {

@@ -51,8 +51,9 @@ End* World::connect(const std::string& listener, const Endpoint& from) {
   place.front.end = &fronts_.emplace_back(Side::Front, from, cutter_);
   place.session.emplace(surroundings_, static_cast<uint16_t>(found - listeners.begin()), from, found->addresses.front(),
                         next_id_++, over_limit, now_);
-  settle();
-  return place.front.end;
+  End* const end = place.front.end;
+  settle();  // the session may be turned away, and its place gone
+  return end;
 }
 
 void World::settle() {

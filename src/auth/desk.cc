@@ -24,6 +24,19 @@ constexpr size_t log_lines_max = 64;     // until the reactor fetches them
 
 }  // namespace
 
+void Desk::Report::add(const Report& other) {
+  in_flight += other.in_flight;
+  waiting += other.waiting;
+  asked += other.asked;
+  answered += other.answered;
+  shared += other.shared;
+  timed_out += other.timed_out;
+  late += other.late;
+  overloaded += other.overloaded;
+  malformed += other.malformed;
+  connections += other.connections;
+}
+
 Desk::Desk(const Options& options, Cache& cache) : options_(options), cache_(cache), back_off_(back_off_min) {}
 
 std::optional<Verdict> Desk::ask(const Question& question, Ticket ticket, Instant now) {

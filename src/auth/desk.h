@@ -68,6 +68,9 @@ class Desk {
     uint64_t overloaded = 0;   // refused because too many were in flight
     uint64_t malformed = 0;    // answers that could not be used
     uint64_t connections = 0;  // made since the start
+
+    // The figures of another desk, but for `connected`.
+    void add(const Report& other);
   };
 
   // The cache must outlive the desk.

@@ -14,12 +14,6 @@ constexpr uint32_t hold_default_s = 5;
 // A mail program waits no longer for its login than limits.login_timeout; this is that one's default.
 constexpr uint32_t hold_max_s = 60;
 
-const session::PoolView& view_of(const session::Pool& pool, const session::PoolViews* views) {
-  if (views == nullptr) return pool.view;
-  const auto found = views->find(pool.options.name);
-  return found == views->end() ? pool.view : found->second;
-}
-
 }  // namespace
 
 std::vector<MemberFigures> Commands::members() const {
@@ -29,7 +23,7 @@ std::vector<MemberFigures> Commands::members() const {
   for (const session::PoolOptions& options : setup->options.pools) {
     const session::Pool* const pool = setup->pool(options.name);
     if (pool == nullptr) continue;
-    for (const session::MemberView& member : view_of(*pool, views.get()).members) {
+    for (const session::MemberView& member : session::view_in(*pool, views.get()).members) {
       MemberFigures figures;
       figures.pool = options.name;
       figures.protocol = std::string(session::dialect_word(options.dialect));
@@ -78,7 +72,7 @@ void Commands::backends(const auth::Form& request, Answer answer) {
     json["sessions"] = member.sessions;
     json["weight"] = member.weight;
     if (const session::Pool* pool = setup->pool(member.pool))
-      json["capabilities"] = view_of(*pool, views.get()).learned;
+      json["capabilities"] = session::view_in(*pool, views.get()).learned;
     answer.add(json);
     std::erase(closed, member.back);
   }

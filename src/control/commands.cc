@@ -18,7 +18,7 @@ uint64_t seconds_of(Duration duration) {
 
 Json json_of(const session::Facts& facts, size_t reactor) {
   Json json;
-  json["session"] = absl::StrFormat("%016x", facts.id);
+  json["session"] = session::text_of_id(facts.id);
   json["state"] = std::string(facts.state);
   json["protocol"] = std::string(session::dialect_word(facts.dialect));
   if (!facts.user.empty()) json["user"] = facts.user;
@@ -111,19 +111,9 @@ void Commands::gather(Seen seen) {
 
 void Commands::status(const auth::Form&, Answer answer) {
   gather([this, answer](const std::vector<reactor::Figures>& all, const CertificateFigures& certificates) mutable {
-    session::Counters sum;
+    const Sums sums(all);
+    const session::Counters& sum = sums.counters;
     Json states = Json::object();
-    uint64_t lent = 0, overflows = 0, in_flight = 0, waiting = 0, timed_out = 0;
-    size_t helpers = 0;
-    for (const reactor::Figures& figures : all) {
-      sum.add(figures.counters);
-      lent += figures.lent_bytes;
-      overflows += figures.cq_overflows;
-      in_flight += figures.helper.in_flight;
-      waiting += figures.helper.waiting;
-      timed_out += figures.helper.timed_out;
-      helpers += figures.helper.connected;
-    }
     uint64_t sessions = 0;
     for (size_t state = 0; state < sum.states.size(); ++state) {
       states[std::string(session::state_word(state))] = sum.states[state];
@@ -147,7 +137,10 @@ void Commands::status(const auth::Form&, Answer answer) {
     json["back_failures"] = sum.back_failures;
     json["bytes_in"] = sum.bytes_in;
     json["bytes_out"] = sum.bytes_out;
-    json["helper"] = {{"connected", helpers}, {"in_flight", in_flight}, {"waiting", waiting}, {"timed_out", timed_out}};
+    json["helper"] = {{"connected", sums.helper_connected},
+                      {"in_flight", sums.helper.in_flight},
+                      {"waiting", sums.helper.waiting},
+                      {"timed_out", sums.helper.timed_out}};
     json["cache"] = {
         {"entries", cache.entries}, {"hits", cache.hits}, {"misses", cache.misses}, {"stale", cache.stale}};
     json["certificates"] = {{"served", certificates.served}, {"running_out", certificates.running_out}};
@@ -155,8 +148,8 @@ void Commands::status(const auth::Form&, Answer answer) {
       json["certificates"]["soonest_file"] = certificates.soonest_file;
       json["certificates"]["soonest_unix_seconds"] = certificates.soonest;
     }
-    json["lent_bytes"] = lent;
-    json["cq_overflows"] = overflows;
+    json["lent_bytes"] = sums.lent_bytes;
+    json["cq_overflows"] = sums.cq_overflows;
     answer.end(std::move(json));
   });
 }

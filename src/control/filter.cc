@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "control/filter.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -27,7 +30,8 @@ bool read_port(std::string_view text, uint16_t& port) {
 }
 
 bool is_protocol(std::string_view word) {
-  return word == "imap" || word == "pop3" || word == "submission" || word == "sieve";
+  return std::any_of(std::begin(session::spoken_dialects), std::end(session::spoken_dialects),
+                     [&](session::Dialect dialect) { return word == session::dialect_word(dialect); });
 }
 
 // A network, an address, or an address and a port.

@@ -76,35 +76,6 @@ std::string own(std::string_view word) {
   return std::string(word);
 }
 
-constexpr std::string_view cause_words[Measures::causes] = {"credentials", "unavailable", "not-allowed", "limit",
-                                                            "passed"};
-
-struct Sums {
-  session::Counters counters;
-  auth::Desk::Report helper;
-  uint64_t helper_connected = 0;
-  uint64_t spliced_bytes = 0, lent_bytes = 0, cq_overflows = 0;
-
-  explicit Sums(const std::vector<reactor::Figures>& reactors) {
-    for (const reactor::Figures& figures : reactors) {
-      counters.add(figures.counters);
-      spliced_bytes += figures.spliced_bytes;
-      lent_bytes += figures.lent_bytes;
-      cq_overflows += figures.cq_overflows;
-      helper_connected += figures.helper.connected;
-      helper.in_flight += figures.helper.in_flight;
-      helper.waiting += figures.helper.waiting;
-      helper.asked += figures.helper.asked;
-      helper.answered += figures.helper.answered;
-      helper.shared += figures.helper.shared;
-      helper.timed_out += figures.helper.timed_out;
-      helper.overloaded += figures.helper.overloaded;
-      helper.malformed += figures.helper.malformed;
-      helper.connections += figures.helper.connections;
-    }
-  }
-};
-
 // In an order that does not change from one scrape to the next.
 void by_word(Exposition& out, std::string_view label, const session::ByWord& counts) {
   for (const auto& [word, count] : std::map<std::string_view, uint64_t>(counts.begin(), counts.end()))
@@ -168,7 +139,8 @@ void write_logins(Exposition& out, const Sums& sums) {
       const std::string_view word = protocol::mechanism_word(static_cast<protocol::Mechanism>(mechanism));
       counts[{word, "accepted"}] += of.accepted[mechanism];
       for (size_t cause = 0; cause < Measures::causes; ++cause)
-        counts[{word, cause_words[cause]}] += of.refused[mechanism][cause];
+        counts[{word, protocol::refusal_word(static_cast<protocol::RefusalCause>(cause))}] +=
+            of.refused[mechanism][cause];
     }
     const std::string protocol = own(session::dialect_word(static_cast<Dialect>(dialect)));
     for (const auto& [words, count] : counts) {
@@ -241,6 +213,17 @@ void write_backs(Exposition& out, const Sums& sums, const std::vector<MemberFigu
 }
 
 }  // namespace
+
+Sums::Sums(const std::vector<reactor::Figures>& reactors) {
+  for (const reactor::Figures& figures : reactors) {
+    counters.add(figures.counters);
+    spliced_bytes += figures.spliced_bytes;
+    lent_bytes += figures.lent_bytes;
+    cq_overflows += figures.cq_overflows;
+    helper_connected += figures.helper.connected;
+    helper.add(figures.helper);
+  }
+}
 
 std::string metrics_text(const Snapshot& snapshot) {
   const Sums sums(snapshot.reactors);

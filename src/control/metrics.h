@@ -20,6 +20,16 @@ struct CertificateFigures {
   std::string soonest_file;
 };
 
+// The figures of all reactors together.
+struct Sums {
+  explicit Sums(const std::vector<reactor::Figures>& reactors);
+
+  session::Counters counters;
+  auth::Desk::Report helper;      // `connected` says nothing here
+  uint64_t helper_connected = 0;  // reactors whose connection to it stands
+  uint64_t spliced_bytes = 0, lent_bytes = 0, cq_overflows = 0;
+};
+
 // A mail server of a pool.
 struct MemberFigures {
   std::string pool;

@@ -22,7 +22,7 @@ bool read_count(const auth::Form& request, std::string_view key, uint32_t max, u
 
 Json json_of(const session::TraceLine& line) {
   Json json;
-  json["session"] = absl::StrFormat("%016x", line.session);
+  json["session"] = session::text_of_id(line.session);
   json["ms"] = line.age.count();
   json["voice"] = std::string(session::voice_word(line.voice));
   json["text"] = line.text;

@@ -6,7 +6,6 @@
 #include <malloc.h>
 #include <poll.h>
 #include <pwd.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -22,6 +21,7 @@
 
 #include "absl/strings/str_format.h"
 #include "base/check.h"
+#include "daemon/capacity.h"
 #include "daemon/setup.h"
 #include "service/manager.h"
 #include "tls/digest.h"
@@ -29,16 +29,6 @@
 
 namespace postern::daemon {
 namespace {
-
-// What the process needs beside its sessions: listeners, the helper's sockets, logs, configuration files.
-constexpr uint32_t spare_descriptors = 64;
-
-uint32_t usable_cores() {
-  cpu_set_t cores;
-  CPU_ZERO(&cores);
-  if (sched_getaffinity(0, sizeof cores, &cores) != 0) return 1;
-  return static_cast<uint32_t>(std::max(1, CPU_COUNT(&cores)));
-}
 
 auth::KeyedHash make_keyed_hash() {
   std::string key(32, '\0');
@@ -140,7 +130,7 @@ absl::Status Gate::raise_descriptor_limit() {
   getrlimit(RLIMIT_NOFILE, &limit);
   // A reactor's table of direct descriptors may be as large as the process's limit, each for itself; it takes two
   // descriptors a session. SO_REUSEPORT does not spread evenly, so each reactor may hold all of them where that fits.
-  const uint64_t table = std::min<uint64_t>(limit.rlim_cur, 1u << 20);
+  const uint64_t table = std::min<uint64_t>(limit.rlim_cur, table_max);
   sessions_each_ =
       static_cast<uint32_t>(std::min<uint64_t>(table / 2, config_.session.limits.sessions + spare_descriptors));
   if (table < 2 * spare_descriptors) {
@@ -199,12 +189,17 @@ absl::Status Gate::start_reactors() {
   return absl::OkStatus();
 }
 
-void Gate::run() {
+sigset_t Gate::signals() {
   sigset_t signals;
   sigemptyset(&signals);
   for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2})
     sigaddset(&signals, number);
-  const int signal_fd = signalfd(-1, &signals, SFD_CLOEXEC);
+  return signals;
+}
+
+void Gate::run() {
+  const sigset_t heard = signals();
+  const int signal_fd = signalfd(-1, &heard, SFD_CLOEXEC);
   CHECK(signal_fd >= 0);
   log_.start();
   log(LogLine(Severity::Notice, "started")
@@ -387,10 +382,8 @@ control::Reloaded Gate::reload_heard() {
     return reloaded;
   }
   heard_ = &reloaded.lines;
-  reload();
+  reloaded.done = reload();
   heard_ = nullptr;
-  for (const std::string& line : reloaded.lines)
-    reloaded.done |= line.starts_with("reloaded ");
   return reloaded;
 }
 
@@ -408,8 +401,8 @@ control::CertificateFigures Gate::certificate_figures() const {
 }
 
 // Either everything of the new file takes effect, or nothing.
-void Gate::reload() {
-  if (draining_) return;
+bool Gate::reload() {
+  if (draining_) return false;
   const service::Reloading reloading;
   config::LoadResult loaded = config::load_file(config_.file);
   for (const config::Problem& problem : loaded.problems) {
@@ -438,7 +431,7 @@ void Gate::reload() {
   if (!loaded.config || !status.ok()) {
     log(LogLine(Severity::Error, "reload")
             .say(absl::StrFormat("the old configuration stays in force. %s", std::string(status.message()))));
-    return;
+    return false;
   }
   std::string kept;
   if (loaded.config->auth.mode != config_.auth.mode || loaded.config->auth.helper != config_.auth.helper)
@@ -464,6 +457,7 @@ void Gate::reload() {
   look_at_memory();
   publish(std::move(setup));
   log(LogLine(Severity::Notice, "reloaded").add("file", config_.file));
+  return true;
 }
 
 }  // namespace postern::daemon

@@ -3,6 +3,8 @@
 // signals ask for.
 #pragma once
 
+#include <signal.h>
+
 #include <memory>
 #include <optional>
 #include <string>
@@ -37,8 +39,10 @@ class Gate {
   absl::Status start();
   // The same in the place of a running gate, whose doors are taken over.
   absl::Status start(Predecessor predecessor);
-  // Serves until SIGTERM or SIGINT and the drain that follows.
+  // Serves until SIGTERM or SIGINT and the drain that follows. The signals must be blocked in all threads.
   void run();
+  // Those that the administrator sends to a gate.
+  static sigset_t signals();
 
  private:
   absl::Status raise_descriptor_limit();
@@ -46,7 +50,8 @@ class Gate {
   void open_control_door();
   void start_control();
   absl::Status start_reactors();
-  void reload();
+  // False: the old configuration stays in force, and the log says why.
+  bool reload();
   void drain();
   void upgrade();
   void look_at_successor(Instant now);

@@ -13,12 +13,11 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_format.h"
+#include "daemon/capacity.h"
 
 namespace postern::daemon {
 namespace {
 
-// The kernel caps it at net.core.somaxconn; a morning's wave of mail programs must fit.
-constexpr int backlog = 4096;
 // How long a connection that has not sent a byte may wait in the kernel, where the mail program speaks first.
 constexpr int defer_accept_s = 10;
 

@@ -145,10 +145,7 @@ int serve(const std::string& file) {
 
 // Signals are read by the main thread, from a descriptor; no thread is ever interrupted by one.
 void block_signals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2})
-    sigaddset(&signals, number);
+  const sigset_t signals = Gate::signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
 }

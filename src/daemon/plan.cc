@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "daemon/plan.h"
 
-#include <sched.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -11,14 +10,10 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "daemon/capacity.h"
 
 namespace postern::daemon {
 namespace {
-
-// As in listening.cc and gate.cc.
-constexpr uint64_t backlog = 4096;
-constexpr uint64_t spare_sessions = 64;
-constexpr uint64_t table_max = 1u << 20;
 
 // Mail servers that sessions spread over. Of a pool that is asked in order, the first one has them all.
 uint64_t members_at_work(const config::Config& config) {
@@ -43,7 +38,7 @@ void add_memory(Plan& plan, const config::Config& config, const Machine& machine
 
 void add_descriptors(Plan& plan, const Machine& machine) {
   // Each reactor may hold all sessions, as far as its table goes: see raise_descriptor_limit in gate.cc.
-  const uint64_t wanted = std::min(2 * (plan.sessions + spare_sessions), table_max);
+  const uint64_t wanted = std::min(2 * (plan.sessions + spare_descriptors), table_max);
   plan.needs.push_back({"LimitNOFILE", wanted, machine.descriptors,
                         absl::StrFormat("set LimitNOFILE=%u in the unit; this is the limit of the shell that asks "
                                         "(`ulimit -Hn`), and the shipped unit has 1048576",
@@ -118,10 +113,7 @@ Plan plan(const config::Config& config, uint64_t sessions, const Machine& machin
 
 Machine this_machine() {
   Machine machine;
-  cpu_set_t cores;
-  CPU_ZERO(&cores);
-  if (sched_getaffinity(0, sizeof cores, &cores) == 0)
-    machine.cores = static_cast<uint32_t>(std::max(1, CPU_COUNT(&cores)));
+  machine.cores = usable_cores();
   rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) == 0) machine.descriptors = limit.rlim_max;
   machine.memory_bytes = available_memory();

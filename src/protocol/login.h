@@ -39,6 +39,19 @@ enum class RefusalCause : uint8_t {
   Limit,        // too many sessions: LIMIT
   Passed,       // the mail server's own code and text, passed on
 };
+inline constexpr size_t refusal_cause_count = 5;
+
+// For logs and metrics.
+constexpr std::string_view refusal_word(RefusalCause cause) {
+  switch (cause) {
+    case RefusalCause::Credentials: return "credentials";
+    case RefusalCause::Unavailable: return "unavailable";
+    case RefusalCause::NotAllowed: return "not-allowed";
+    case RefusalCause::Limit: return "limit";
+    case RefusalCause::Passed: return "passed";
+  }
+  return "unknown";
+}
 
 struct Refusal {
   RefusalCause cause = RefusalCause::Unavailable;

@@ -10,6 +10,9 @@ namespace postern::session {
 // `Alpn` is a listener's only: each connection there says by ALPN which of the others it speaks.
 enum class Dialect : uint8_t { Imap, Pop3, Submission, Sieve, Alpn };
 
+// Those that a session can speak.
+inline constexpr Dialect spoken_dialects[] = {Dialect::Imap, Dialect::Pop3, Dialect::Submission, Dialect::Sieve};
+
 // For the configuration, the helper and logs.
 constexpr std::string_view dialect_word(Dialect dialect) {
   switch (dialect) {

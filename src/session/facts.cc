@@ -4,9 +4,14 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_format.h"
 #include "session/session.h"
 
 namespace postern::session {
+
+std::string text_of_id(uint64_t id) {
+  return absl::StrFormat("%016x", id);
+}
 
 void Session::set_state(State next) {
   surroundings_.counters.states[state_.index()]--;

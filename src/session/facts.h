@@ -13,6 +13,9 @@
 
 namespace postern::session {
 
+// How a session is named everywhere: sixteen hexadecimal digits.
+std::string text_of_id(uint64_t id);
+
 struct Facts {
   uint64_t id = 0;
   std::string_view state;

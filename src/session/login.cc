@@ -23,17 +23,6 @@ std::string_view connect_word(ConnectFailure failure) {
   return "unknown";
 }
 
-std::string_view refusal_word(protocol::RefusalCause cause) {
-  switch (cause) {
-    case protocol::RefusalCause::Credentials: return "credentials";
-    case protocol::RefusalCause::Unavailable: return "unavailable";
-    case protocol::RefusalCause::NotAllowed: return "not-allowed";
-    case protocol::RefusalCause::Limit: return "limit";
-    case protocol::RefusalCause::Passed: return "passed";
-  }
-  return "unknown";
-}
-
 protocol::Refusal refusal_of(auth::Reject& reject) {
   protocol::Refusal refusal;
   switch (reject.reason) {
@@ -194,11 +183,12 @@ void Session::note_refusal(const Login& login, const protocol::Refusal& refusal,
   const bool temporary = refusal.cause == protocol::RefusalCause::Unavailable;
   measures().refused[static_cast<size_t>(credentials.mechanism)][static_cast<size_t>(refusal.cause)]++;
   LogLine& line = log_failed(credentials.user, protocol::mechanism_word(credentials.mechanism), temporary,
-                             refusal_word(refusal.cause));
+                             protocol::refusal_word(refusal.cause));
   if (refusal.cause == protocol::RefusalCause::Limit) surroundings_.counters.over_user_limit++;
   const std::string_view text = why.empty() ? std::string_view(refusal.text) : why;
   if (!text.empty()) line.say(text);
-  if (trace_ != nullptr) trace_->remark(absl::StrFormat("refused: %s. %s", refusal_word(refusal.cause), text));
+  if (trace_ != nullptr)
+    trace_->remark(absl::StrFormat("refused: %s. %s", protocol::refusal_word(refusal.cause), text));
 }
 
 // The time for the login is over while the mail program waits for its answer. It has been logged already where that is a
@@ -247,11 +237,7 @@ const Pool* Session::pool_of(const auth::Route& route) const {
 }
 
 const PoolView& Session::view(const Pool& pool) const {
-  if (surroundings_.views != nullptr) {
-    const auto found = surroundings_.views->find(pool.options.name);
-    if (found != surroundings_.views->end()) return found->second;
-  }
-  return pool.view;
+  return view_in(pool, surroundings_.views.get());
 }
 
 const std::string& Session::back_user(const Login& login) const {

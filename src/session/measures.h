@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <iterator>
 #include <string_view>
 
 #include "absl/container/flat_hash_map.h"
@@ -37,9 +38,9 @@ class Histogram {
 using ByWord = absl::flat_hash_map<std::string_view, uint64_t>;
 
 struct Measures {
-  static constexpr size_t dialects = 4;
+  static constexpr size_t dialects = std::size(spoken_dialects);
   static constexpr size_t mechanisms = 8;
-  static constexpr size_t causes = 5;
+  static constexpr size_t causes = protocol::refusal_cause_count;
 
   // Of the logins of a dialect.
   struct OfDialect {

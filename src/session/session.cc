@@ -113,10 +113,6 @@ uint64_t Session::make_id() {
   return tls::random_number();
 }
 
-std::string Session::id_text() const {
-  return absl::StrFormat("%016x", id_);
-}
-
 LogLine& Session::log(Severity severity, std::string_view event) {
   LogLine& line = surroundings_.logs.emplace_back(severity, event);
   line.add("session", id_text()).add("front", front_endpoint_.text());

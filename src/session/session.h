@@ -108,7 +108,7 @@ class Session {
   static uint64_t make_id();
   uint64_t id() const { return id_; }
   // Sixteen hexadecimal digits: the session's name in every log line and for the helper and the mail server.
-  std::string id_text() const;
+  std::string id_text() const { return text_of_id(id_); }
   Dialect dialect() const { return dialect_; }
   std::string_view state_name() const { return state_word(state_.index()); }
   bool relaying() const { return std::holds_alternative<Relaying>(state_); }

@@ -38,4 +38,12 @@ struct Setup {
   }
 };
 
+// What is known of a pool of a setup now: the health checks' word, or before the first one (null) what the configuration
+// says. Valid as long as both.
+inline const PoolView& view_in(const Pool& pool, const PoolViews* views) {
+  if (views == nullptr) return pool.view;
+  const auto found = views->find(pool.options.name);
+  return found == views->end() ? pool.view : found->second;
+}
+
 }  // namespace postern::session

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import world
 from programs import PATIENCE_S, Gate
-from world import NAME, make_certificate
+from world import NAME, make_certificate, three_doors
 
 PASSWORD = "open-sesame"
 
@@ -97,16 +97,7 @@ drain_timeout = "0s"
 [[tls.certificate]]
 chain = "{self.folder}/mail.crt"
 key = "{self.folder}/mail.key"
-[[listen]]
-addresses = ["127.0.0.1:{implicit}"]
-[[listen]]
-addresses = ["127.0.0.1:{starttls}"]
-tls = "starttls"
-[[listen]]
-addresses = ["127.0.0.1:{none}"]
-tls = "none"
-login_without_tls = true
-[auth]
+{three_doors(implicit, starttls, none)}[auth]
 helper = "{self.folder}/auth.sock"
 [limits]
 exempt = []

@@ -52,6 +52,20 @@ def make_revocation_list(folder, file, *revoked, authority="ca"):
     openssl("ca", "-config", f"{folder}/{file}.conf", "-gencrl", "-out", f"{folder}/{file}.crl")
 
 
+def three_doors(implicit, starttls, none):
+    """IMAP with TLS from the first byte, on demand, and never, at these ports of ours."""
+    return f"""[[listen]]
+addresses = ["127.0.0.1:{implicit}"]
+[[listen]]
+addresses = ["127.0.0.1:{starttls}"]
+tls = "starttls"
+[[listen]]
+addresses = ["127.0.0.1:{none}"]
+tls = "none"
+login_without_tls = true
+"""
+
+
 class MailProgram(imaplib.IMAP4):
     """Python's own. `context`: TLS at once; the name it asks for is `sni`, wherever it connects to."""
 
@@ -138,16 +152,7 @@ hostname = "{NAME}"
 drain_timeout = "{self.drain_timeout}"
 {self.gate_settings}
 {certificates}
-[[listen]]
-addresses = ["127.0.0.1:{implicit}"]
-[[listen]]
-addresses = ["127.0.0.1:{starttls}"]
-tls = "starttls"
-[[listen]]
-addresses = ["127.0.0.1:{none}"]
-tls = "none"
-login_without_tls = true
-[auth]
+{three_doors(implicit, starttls, none)}[auth]
 {auth}
 [[pool]]
 name = "default"

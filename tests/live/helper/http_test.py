@@ -11,7 +11,7 @@ import sources
 from auth_http_daemon import RIGHT, AuthHttpDaemon
 from certificates import make_certificate
 from conversation import PATIENCE_S, question
-from sources import HOSTILE, REJECT, Server, SourceTest, free_ports, is_open
+from sources import HOSTILE, OTHER_SOURCE, REJECT, Server, SourceTest, free_ports, is_open
 
 JOE = "joe@example.test"
 KEY = "k3y with blanks"
@@ -126,12 +126,8 @@ class Source(HttpTest):
 
     def test_source_slow(self):
         _, gate = self.serve(self.source('users = "*@example.test"').replace("2500ms", "300ms") +
-                             '[[source]]\ntype = "static"\nmatch = "*@other.test"\npassword = "{PLAIN}x"\npool = "p"\n')
-        gate.send(question(1, "slow@example.test", RIGHT))
-        gate.send(question(2, "ann@other.test", "x"))
-        first, second = gate.answer(), gate.answer()
-        self.assertEqual((first["id"], first["result"]), (["2"], ["ok"]))
-        self.assertEqual((second["id"], second["result"]), (["1"], ["unavailable"]))
+                             OTHER_SOURCE)
+        self.assert_waits_alone(gate, question(1, "slow@example.test", RIGHT))
 
     def test_hostile_input(self):
         helper, gate = self.serve(self.source())

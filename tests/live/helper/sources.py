@@ -8,7 +8,7 @@ import subprocess
 import sys
 import unittest
 
-from conversation import NO_GUESSING, PATIENCE_S, HelperTest, wait_until
+from conversation import NO_GUESSING, PATIENCE_S, HelperTest, question, wait_until
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "gate"))
 from programs import Dovecot, free_ports  # noqa: E402,F401 (found beside the tests of the gate)
@@ -16,6 +16,9 @@ from programs import Dovecot, free_ports  # noqa: E402,F401 (found beside the te
 REJECT = {"result": ["reject"], "reason": ["credentials"]}
 HOSTILE = ["' OR 1=1 --", '"\\', "*)(uid=*", "a\nb", "a\r\nAuth-Status: OK\r\n\r\n", "nul\0nul", "%00%0a", "\udcff\udcfe", "x" * 5000,
            "tab\tuser=boss", "\x01\x01auth=Bearer x"]
+# A second source, and whom it knows.
+OTHER = "ann@other.test"
+OTHER_SOURCE = '[[source]]\ntype = "static"\nmatch = "*@other.test"\npassword = "{PLAIN}x"\npool = "q"\n'
 POSTERN_AUTH = None
 
 
@@ -62,6 +65,14 @@ class SourceTest(HelperTest):
         done = subprocess.run([POSTERN_AUTH, "--check", "-c", str(self.configure(sources))], capture_output=True, text=True,
                               timeout=PATIENCE_S)
         return done.returncode, done.stderr
+
+    def assert_waits_alone(self, gate, slow_question):
+        """A source that does not answer its question, number 1, keeps nobody else waiting: OTHER_SOURCE is there, too."""
+        gate.send(slow_question)
+        gate.send(question(2, OTHER, "x"))
+        first, second = gate.answer(), gate.answer()
+        self.assertEqual((first["id"], first["result"]), (["2"], ["ok"]))
+        self.assertEqual((second["id"], second["result"]), (["1"], ["unavailable"]))
 
     def assert_unavailable(self, answer):
         self.assertEqual(answer["result"], ["unavailable"], answer)

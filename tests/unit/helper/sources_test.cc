@@ -330,15 +330,20 @@ TEST(UserStore, KeepsApplicationPasswords) {
   EXPECT_TRUE(store->add_app_password(app_password("one more", "h")).ok());
 }
 
+// A user of the password "x".
+UserRecord joe() {
+  UserRecord record;
+  record.user = "joe";
+  record.hash = Secret("{PLAIN}x");
+  return record;
+}
+
 // Whatever program renames or removes the user.
 TEST(UserStore, ApplicationPasswordsFollowTheirUser) {
   const Folder folder;
   absl::StatusOr<UserStore> store = UserStore::open(folder / "users.db", 1000);
   ASSERT_TRUE(store.ok()) << store.status();
-  UserRecord joe;
-  joe.user = "joe";
-  joe.hash = Secret("{PLAIN}x");
-  ASSERT_TRUE(store->add(joe).ok());
+  ASSERT_TRUE(store->add(joe()).ok());
   ASSERT_TRUE(store->add_app_password(app_password("phone", "h")).ok());
   absl::StatusOr<Database> other = Database::open(folder / "users.db", 1000);
   ASSERT_TRUE(other->run("UPDATE users SET user = 'joseph' WHERE user = 'joe'").ok());
@@ -355,10 +360,7 @@ TEST(SqliteSource, KeepsABetterHashOfTheSamePassword) {
   const Folder folder;
   absl::StatusOr<UserStore> store = UserStore::open(folder / "users.db", 1000);
   ASSERT_TRUE(store.ok()) << store.status();
-  UserRecord joe;
-  joe.user = "joe";
-  joe.hash = Secret("{PLAIN}x");
-  ASSERT_TRUE(store->add(joe).ok());
+  ASSERT_TRUE(store->add(joe()).ok());
   SqliteSource source({.database = folder / "users.db"});
   source.upgrade("joe", Secret("{PLAIN}x"), Secret("better"));
   EXPECT_EQ((*store->find("joe"))->hash.reveal(), "better");
@@ -374,10 +376,7 @@ TEST(SqliteSource, AReadOnlyDatabaseIsNotWritten) {
   const Folder folder;
   absl::StatusOr<UserStore> store = UserStore::open(folder / "users.db", 1000);
   ASSERT_TRUE(store.ok()) << store.status();
-  UserRecord joe;
-  joe.user = "joe";
-  joe.hash = Secret("{PLAIN}x");
-  ASSERT_TRUE(store->add(joe).ok());
+  ASSERT_TRUE(store->add(joe()).ok());
   ASSERT_EQ(chmod((folder / "").c_str(), 0755), 0);
   for (const char* name : {"users.db", "users.db-wal", "users.db-shm"}) {
     ASSERT_EQ(chmod((folder / name).c_str(), 0444), 0);

@@ -95,7 +95,7 @@ absl::Status Door::open(const std::string& path, uint32_t user, uint32_t group, 
   path_ = path;
   number_ = number_of(path_);
   const bool owned = ::geteuid() != 0 || ::chown(path.c_str(), user, group) == 0;
-  if (!owned || ::chmod(path.c_str(), 0660) != 0 || ::listen(fd_, 16) != 0) {
+  if (!owned || ::chmod(path.c_str(), 0660) != 0 || ::listen(fd_, static_cast<int>(Server::clients_max)) != 0) {
     const absl::Status status = fault(strerror(errno));
     close();
     return status;
